@@ -1,0 +1,38 @@
+//! From a file to a checked [`Config`].
+//!
+//! [`load`] parses a text, checks everything in it and says all that is wrong at once, each with its place
+//! and with what to do about it ([`Diagnostics`]). Every option is defined once, in `options`: the parser,
+//! [`reference_page`] and [`sample_file`] are made from that.
+//!
+//! This crate does no I/O: texts come in as arguments, secrets through [`Secrets`].
+
+mod arguments;
+mod bounds;
+mod diagnostics;
+mod hidden;
+mod kinds;
+mod listeners;
+mod load;
+mod mask;
+mod model;
+mod nodes;
+mod options;
+mod pool;
+mod reference;
+mod render;
+mod secret;
+mod section;
+mod suggest;
+mod syntax;
+mod tree;
+
+pub use arguments::{Overrides, from_command_line};
+pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use load::{Context, Loaded, load};
+pub use model::{
+    Admin, Auth, Config, Credentials, Endpoint, Health, Limits, Listener, Log, LogFormat, LogLevel,
+    Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, TcpRole, Timeouts, Upstream,
+};
+pub use reference::{reference_page, sample_file};
+pub use routing::Balance;
+pub use secret::Secrets;

@@ -1,0 +1,131 @@
+//! The nodes of a pool: `servers`, and what is particular to one of them.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostics::Report;
+use crate::kinds::{Placed, Text, listed, parse_server};
+use crate::model::{Endpoint, NodeOptions};
+use crate::options::{Optional, pool};
+use crate::section::{Section, table_fields};
+use crate::suggest;
+use crate::tree::{Field, Node, Value};
+
+/// The servers of a pool, each once.
+pub(crate) fn servers(section: &mut Section<'_>, report: &mut Report) -> Vec<Placed<Endpoint>> {
+    let mut servers: Vec<Placed<Endpoint>> = Vec::new();
+    for server in section.optional(&pool::SERVERS, report).unwrap_or_default() {
+        match servers.iter().find(|other| other.value == server.value) {
+            Some(other) => {
+                report
+                    .error(server.span, format!("`{}` stands twice in `servers`", server.value))
+                    .with_related(other.span.clone(), "here first")
+                    .with_help("name each node once");
+            }
+            None => servers.push(server),
+        }
+    }
+    servers
+}
+
+/// What is particular to one node, by the text of its endpoint.
+pub(crate) fn nodes(
+    pool: &mut Section<'_>,
+    path: &str,
+    servers: &[Placed<Endpoint>],
+    report: &mut Report,
+) -> BTreeMap<String, NodeOptions> {
+    let Some(field) = pool.field("nodes") else { return BTreeMap::new() };
+    let path = format!("{path}.nodes");
+    let example = format!("{path}.\"ADDRESS\"");
+    let fields = table_fields(&example, field, report).unwrap_or_default();
+    let mut nodes = BTreeMap::new();
+    for field in fields {
+        let Some(name) = server_name(pool, field, servers, report) else { continue };
+        let path = format!("{path}.\"{}\"", field.key);
+        let Some(inner) = table_fields(&path, field, report) else { continue };
+        let place = format!("`[{path}]`");
+        let mut section = Section::new(&place, &pool::NODE, inner, field.node.span.clone());
+        section.check_keys(report);
+        let options = NodeOptions {
+            weight: section.setting(&pool::WEIGHT, report),
+            zone: zone(&mut section, &pool::NODE_ZONE, report),
+            backup: section.setting(&pool::BACKUP, report),
+        };
+        if nodes.insert(name, options).is_some() {
+            report
+                .error(field.key_span.clone(), "this node stands twice in `nodes`")
+                .with_help("write all of its options under one header");
+        }
+    }
+    warn_of_nobody(field, servers.len(), &nodes, report);
+    nodes
+}
+
+/// The name of the server that an entry of `nodes` is about.
+fn server_name(
+    pool: &Section<'_>,
+    field: &Field,
+    servers: &[Placed<Endpoint>],
+    report: &mut Report,
+) -> Option<String> {
+    let endpoint = parse_server(&field.key);
+    let server = servers.iter().find(|server| Some(&server.value) == endpoint.as_ref());
+    if let Some(server) = server {
+        return Some(server.value.to_string());
+    }
+    // What is wrong with `servers` was reported there.
+    if !servers.is_empty() && !is_written(&field.key, pool.field(pool::SERVERS.key)) {
+        let names: Vec<String> = servers.iter().map(|server| server.value.to_string()).collect();
+        let known = || names.iter().map(String::as_str);
+        let help = match suggest::nearest(&field.key, known()) {
+            Some(near) => format!("did you mean `\"{near}\"`? Or add it to `servers`"),
+            None => format!("an address as in `servers`, in quotes: {}", listed(known())),
+        };
+        report
+            .error(field.key_span.clone(), format!("`{}` is no server of this pool", field.key))
+            .with_help(help);
+    }
+    None
+}
+
+fn is_written(text: &str, servers: Option<&Field>) -> bool {
+    let Some(Field { node: Node { value: Value::List(items), .. }, .. }) = servers else {
+        return false;
+    };
+    items.iter().any(|item| matches!(&item.value, Value::Text(server) if server == text))
+}
+
+/// Options that leave no node to read from are hardly meant.
+fn warn_of_nobody(
+    field: &Field,
+    servers: usize,
+    nodes: &BTreeMap<String, NodeOptions>,
+    report: &mut Report,
+) {
+    if servers == 0 || nodes.len() < servers {
+        return;
+    }
+    let span = field.key_span.clone();
+    if nodes.values().all(|node| node.weight == 0) {
+        report
+            .warning(span, "every server has the weight 0")
+            .with_help("reads have no node to go to; give at least one a weight of 1");
+    } else if nodes.values().all(|node| node.backup) {
+        report
+            .warning(span, "every server is a backup")
+            .with_help("a backup serves while the others cannot; here `backup` has no effect");
+    }
+}
+
+/// Reads a `zone`, which does nothing yet.
+pub(crate) fn zone(
+    section: &mut Section<'_>,
+    option: &Optional<Text>,
+    report: &mut Report,
+) -> Option<String> {
+    let zone = section.placed(option, report)?;
+    report
+        .warning(zone.span, "`zone` has no effect in this version")
+        .with_help("nodes of the same zone are not preferred yet; use `weight` or `backup`");
+    Some(zone.value)
+}

@@ -1,0 +1,98 @@
+//! `[pool.NAME.limits]`.
+
+use super::{OptionTable, Setting};
+use crate::kinds::{GB, Integers, KB, MB, Sizes};
+
+pub(crate) static TABLE: OptionTable = OptionTable {
+    path: "pool.NAME.limits",
+    place: "`[pool.NAME.limits]`",
+    meaning: "How much of things there may be.",
+    options: &[
+        &MAX_CLIENTS,
+        &MAX_BULK,
+        &MAX_REQUEST,
+        &MAX_ARGS,
+        &CLIENT_OUTPUT,
+        &HOLD_BYTES,
+        &RETRIES,
+        &MAX_PINNED,
+        &MAX_LANES,
+    ],
+    tables: &[],
+    later: &[],
+};
+
+pub(crate) static MAX_CLIENTS: Setting<Integers<usize>> = Setting {
+    key: "max_clients",
+    kind: Integers { least: 1, most: 1_000_000 },
+    default: || 10_000,
+    meaning: "Clients of the pool at one time.",
+    more: "",
+};
+
+pub(crate) static MAX_BULK: Setting<Sizes> = Setting {
+    key: "max_bulk",
+    kind: Sizes { least: KB, most: 64 * GB },
+    default: || 512 * MB,
+    meaning: "One argument (Redis: proto-max-bulk-len).",
+    more: "Not more than `max_request`.",
+};
+
+pub(crate) static MAX_REQUEST: Setting<Sizes> = Setting {
+    key: "max_request",
+    kind: Sizes { least: KB, most: 64 * GB },
+    default: || GB,
+    meaning: "One command.",
+    more: "",
+};
+
+pub(crate) static MAX_ARGS: Setting<Integers<u32>> = Setting {
+    key: "max_args",
+    // Redis takes at most INT_MAX (networking.c, processMultibulkBuffer).
+    kind: Integers { least: 1, most: i32::MAX as u32 },
+    default: || 1 << 20,
+    meaning: "Arguments of one command.",
+    more: "",
+};
+
+pub(crate) static CLIENT_OUTPUT: Setting<Sizes> = Setting {
+    key: "client_output",
+    kind: Sizes { least: 16 * KB, most: 64 * GB },
+    default: || 64 * MB,
+    meaning: "Unread replies of one client; beyond, it is closed.",
+    more: "",
+};
+
+pub(crate) static HOLD_BYTES: Setting<Sizes> = Setting {
+    key: "hold_bytes",
+    kind: Sizes { least: KB, most: 64 * GB },
+    default: || 64 * MB,
+    meaning: "All held requests of the pool.",
+    more: "",
+};
+
+pub(crate) static RETRIES: Setting<Integers<u32>> = Setting {
+    key: "retries",
+    kind: Integers { least: 0, most: 10 },
+    default: || 2,
+    meaning: "Further nodes tried for a read after a lost connection.",
+    more: "",
+};
+
+pub(crate) static MAX_PINNED: Setting<Integers<usize>> = Setting {
+    key: "max_pinned",
+    kind: Integers { least: 1, most: 1_000_000 },
+    default: || 10_000,
+    meaning: "Pinned connections of the pool.",
+    more: "A client has one of its own while it watches keys, has a transaction open, blocks, monitors or \
+           tracks, and for commands that Redkeel does not know.",
+};
+
+pub(crate) static MAX_LANES: Setting<Integers<usize>> = Setting {
+    key: "max_lanes",
+    kind: Integers { least: 1, most: 10_000 },
+    default: || 100,
+    meaning: "Lanes (shared connections) per worker and node.",
+    more: "There is one set for each database, protocol version and credentials in use; unused ones close after \
+           60 s. Not less than `connections` of `upstream`.",
+};

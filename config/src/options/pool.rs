@@ -1,0 +1,259 @@
+//! `[pool.NAME]` and `[pool.NAME.nodes."ADDRESS"]`.
+
+use std::time::Duration;
+
+use super::listener::MODES;
+use super::{Later, OptionTable, Optional, Setting, never};
+use crate::kinds::{
+    Choice, Commands, Durations, Flag, Integers, Listeners, ModeName, Servers, Text, Variant,
+};
+use crate::model::{Auth, NodeOptions, Reads, RetryWrites};
+use routing::Balance;
+
+pub(crate) static TABLE: OptionTable = OptionTable {
+    path: "pool.NAME",
+    place: "`[pool.NAME]`",
+    meaning: "A pool: one primary with its replicas, and the addresses at which clients reach them. \
+              Its name has letters, digits, `-` and `_`.",
+    options: &[
+        &LISTEN,
+        &MODE,
+        &SERVERS,
+        &READS,
+        &BALANCE,
+        &AUTH,
+        &MAX_LAG,
+        &RETRY_WRITES,
+        &ANTI_FLAP,
+        &REFUSE,
+        &ZONE,
+    ],
+    tables: &["nodes", "health", "timeouts", "limits", "upstream"],
+    later: &[
+        Later { key: "sentinel", instead: USE_SERVERS, harmless: never },
+        Later {
+            key: "cluster",
+            instead: "a pool is one primary with its replicas: `servers`",
+            harmless: never,
+        },
+        Later {
+            key: "shards",
+            instead: "a pool is one primary with its replicas: `servers`",
+            harmless: never,
+        },
+        Later {
+            key: "tls",
+            instead: "clients connect without TLS; let a TLS terminator (stunnel, HAProxy) stand before a unix socket listener",
+            harmless: never,
+        },
+        Later { key: "users", instead: USE_PASS_THROUGH, harmless: never },
+    ],
+};
+
+const USE_SERVERS: &str = "name the nodes in `servers`; their roles are found out by asking them";
+const USE_PASS_THROUGH: &str =
+    "with `auth = \"pass-through\"` the nodes check the clients' credentials";
+
+/// What says besides `servers` where a pool's nodes come from.
+pub(crate) const OTHER_SOURCES: [&str; 3] = ["sentinel", "cluster", "shards"];
+
+pub(crate) static LISTEN: Optional<Listeners> = Optional {
+    key: "listen",
+    kind: Listeners,
+    absent: None,
+    example: "\"127.0.0.1:6379\"",
+    meaning: "Where clients connect.",
+    more: "",
+};
+
+pub(crate) static MODE: Setting<Choice<ModeName>> = Setting {
+    key: "mode",
+    kind: MODES,
+    default: || ModeName::Split,
+    meaning: "What clients get at listeners that do not say it themselves.",
+    more: "",
+};
+
+pub(crate) static SERVERS: Optional<Servers> = Optional {
+    key: "servers",
+    kind: Servers,
+    absent: None,
+    example: "[\"10.0.0.1:6379\", \"10.0.0.2:6379\", \"10.0.0.3:6379\"]",
+    meaning: "The nodes.",
+    more: "Roles are asked for, never configured. A name stands for every address that it resolves to, again and again.",
+};
+
+pub(crate) static READS: Setting<Choice<Reads>> = Setting {
+    key: "reads",
+    kind: Choice {
+        variants: &[
+            Variant {
+                name: "prefer-replica",
+                value: Reads::PreferReplica,
+                meaning: "replicas; the primary while there is none",
+            },
+            Variant { name: "replica", value: Reads::Replica, meaning: "replicas only" },
+            Variant {
+                name: "prefer-primary",
+                value: Reads::PreferPrimary,
+                meaning: "the primary; replicas while there is none",
+            },
+            Variant { name: "primary", value: Reads::Primary, meaning: "the primary only" },
+            Variant { name: "any", value: Reads::Any, meaning: "all alike" },
+        ],
+        later: &[],
+    },
+    default: || Reads::PreferReplica,
+    meaning: "Which nodes take reads.",
+    more: "",
+};
+
+pub(crate) static BALANCE: Setting<Choice<Balance>> = Setting {
+    key: "balance",
+    kind: Choice {
+        variants: &[
+            Variant {
+                name: "leastconn",
+                value: Balance::LeastConn,
+                meaning: "fewest unanswered commands by weight",
+            },
+            Variant {
+                name: "roundrobin",
+                value: Balance::RoundRobin,
+                meaning: "each in its turn, as often as its weight says",
+            },
+            Variant {
+                name: "first",
+                value: Balance::First,
+                meaning: "the first usable one in the order of `servers`",
+            },
+            Variant { name: "hash", value: Balance::Hash, meaning: "by the key" },
+        ],
+        later: &[
+            Later {
+                key: "random2",
+                instead: "`leastconn` spreads by load as well",
+                harmless: never,
+            },
+            Later {
+                key: "latency",
+                instead: "`leastconn` turns away from slow nodes: their commands stay unanswered",
+                harmless: never,
+            },
+        ],
+    },
+    default: || Balance::LeastConn,
+    meaning: "How one node is chosen among those that may take a read.",
+    more: "",
+};
+
+pub(crate) static AUTH: Setting<Choice<Auth>> = Setting {
+    key: "auth",
+    kind: Choice {
+        variants: &[
+            Variant {
+                name: "pass-through",
+                value: Auth::PassThrough,
+                meaning: "a client's AUTH goes to the nodes; until then it has none",
+            },
+            Variant {
+                name: "none",
+                value: Auth::None,
+                meaning: "clients need no credentials; the nodes see those of `upstream`",
+            },
+        ],
+        later: &[Later { key: "users", instead: USE_PASS_THROUGH, harmless: never }],
+    },
+    default: || Auth::PassThrough,
+    meaning: "Who checks a client's credentials.",
+    more: "",
+};
+
+pub(crate) static MAX_LAG: Setting<Durations> = Setting {
+    key: "max_lag",
+    kind: Durations { least: Duration::from_millis(100), most: Duration::from_secs(24 * 3600) },
+    default: || Duration::from_secs(10),
+    meaning: "A replica further behind takes no reads while a fitter node lives.",
+    more: "",
+};
+
+pub(crate) static RETRY_WRITES: Setting<Choice<RetryWrites>> = Setting {
+    key: "retry_writes",
+    kind: Choice {
+        variants: &[
+            Variant {
+                name: "never",
+                value: RetryWrites::Never,
+                meaning: "the client is told `-OUTCOMEUNKNOWN`",
+            },
+            Variant {
+                name: "idempotent",
+                value: RetryWrites::Idempotent,
+                meaning: "those that have the same effect twice are sent again",
+            },
+        ],
+        later: &[],
+    },
+    default: || RetryWrites::Never,
+    meaning: "Which writes are sent again when their outcome is unknown.",
+    more: "",
+};
+
+pub(crate) static ANTI_FLAP: Setting<Durations> = Setting {
+    key: "anti_flap",
+    kind: Durations { least: Duration::ZERO, most: Duration::from_secs(3600) },
+    default: || Duration::from_secs(10),
+    meaning: "Least time between two moves of the primary that Redkeel itself decides.",
+    more: "",
+};
+
+pub(crate) static REFUSE: Setting<Commands> = Setting {
+    key: "refuse",
+    kind: Commands,
+    default: Vec::new,
+    meaning: "Commands refused, each `\"NAME\"` or `\"NAME SUBCOMMAND\"`.",
+    more: "SYNC, PSYNC and REPLCONF always are.",
+};
+
+pub(crate) static ZONE: Optional<Text> = Optional {
+    key: "zone",
+    kind: Text { example: "eu-west-1a" },
+    absent: Some("none"),
+    example: "\"eu-west-1a\"",
+    meaning: "This proxy's zone.",
+    more: "Accepted with a warning: nodes of the same zone are not preferred in this version.",
+};
+
+pub(crate) static NODE: OptionTable = OptionTable {
+    path: "pool.NAME.nodes.\"ADDRESS\"",
+    place: "`[pool.NAME.nodes.\"ADDRESS\"]`",
+    meaning: "What is particular to one node. `ADDRESS` is its entry in `servers`, in quotes.",
+    options: &[&WEIGHT, &NODE_ZONE, &BACKUP],
+    tables: &[],
+    later: &[],
+};
+
+pub(crate) static WEIGHT: Setting<Integers<u32>> = Setting {
+    key: "weight",
+    kind: Integers { least: 0, most: 1000 },
+    default: || NodeOptions::default().weight,
+    meaning: "Share of the traffic relative to its peers; 0: none.",
+    more: "",
+};
+
+pub(crate) static NODE_ZONE: Optional<Text> = Optional {
+    key: "zone",
+    kind: Text { example: "eu-west-1b" },
+    absent: Some("none"),
+    example: "\"eu-west-1b\"",
+    meaning: "The node's zone.",
+    more: "As the pool's `zone`.",
+};
+
+pub(crate) static BACKUP: Setting<Flag> = Setting {
+    key: "backup",
+    kind: Flag,
+    default: || NodeOptions::default().backup,
+    meaning: "Takes reads only while no other replica can.",
+    more: "",
+};

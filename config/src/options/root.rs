@@ -1,0 +1,108 @@
+//! The top level, `[log]` and `[admin]`.
+
+use std::time::Duration;
+
+use super::{Later, OptionTable, Optional, Setting, never};
+use crate::kinds::{AdminAddress, Choice, Durations, Integers, Variant};
+use crate::model::{Endpoint, LogFormat, LogLevel};
+use crate::tree::Value;
+
+pub(crate) static TABLE: OptionTable = OptionTable {
+    path: "",
+    place: "the top-level table",
+    meaning: "The process.",
+    options: &[&WORKERS, &DRAIN_TIMEOUT],
+    tables: &["log", "admin", "pool"],
+    later: &[Later {
+        key: "dns",
+        instead: "names are resolved as the system does it: /etc/hosts, /etc/resolv.conf",
+        harmless: no_servers,
+    }],
+};
+
+/// `servers = []` means the system's, as it is.
+fn no_servers(dns: &Value) -> bool {
+    let Value::Table(fields) = dns else { return false };
+    fields.iter().all(|field| {
+        field.key == "servers"
+            && matches!(&field.node.value, Value::List(items) if items.is_empty())
+    })
+}
+
+pub(crate) static WORKERS: Optional<Integers<usize>> = Optional {
+    key: "workers",
+    kind: Integers { least: 1, most: 256 },
+    absent: Some("one per CPU, at most 8"),
+    example: "2",
+    meaning: "Data-plane threads.",
+    more: "Each has its own clients and its own connections to the nodes. `redkeel run --workers` wins.",
+};
+
+pub(crate) static DRAIN_TIMEOUT: Setting<Durations> = Setting {
+    key: "drain_timeout",
+    kind: Durations { least: Duration::ZERO, most: Duration::from_secs(3600) },
+    default: || Duration::from_secs(25),
+    meaning: "How long a shutdown may take after SIGTERM.",
+    more: "What is in flight is answered first; what is still open then is closed.",
+};
+
+pub(crate) static LOG: OptionTable = OptionTable {
+    path: "log",
+    place: "`[log]`",
+    meaning: "What is logged, and how. Logs go to standard error.",
+    options: &[&LEVEL, &FORMAT],
+    tables: &[],
+    later: &[],
+};
+
+pub(crate) static LEVEL: Setting<Choice<LogLevel>> = Setting {
+    key: "level",
+    kind: Choice {
+        variants: &[
+            Variant { name: "error", value: LogLevel::Error, meaning: "" },
+            Variant { name: "warn", value: LogLevel::Warn, meaning: "" },
+            Variant { name: "info", value: LogLevel::Info, meaning: "" },
+            Variant { name: "debug", value: LogLevel::Debug, meaning: "" },
+            Variant { name: "trace", value: LogLevel::Trace, meaning: "" },
+        ],
+        later: &[],
+    },
+    default: || LogLevel::Info,
+    meaning: "The least severe level that is logged.",
+    more: "",
+};
+
+pub(crate) static FORMAT: Setting<Choice<LogFormat>> = Setting {
+    key: "format",
+    kind: Choice {
+        variants: &[
+            Variant { name: "text", value: LogFormat::Text, meaning: "for people" },
+            Variant { name: "json", value: LogFormat::Json, meaning: "one object a line" },
+        ],
+        later: &[],
+    },
+    default: || LogFormat::Text,
+    meaning: "How a log line looks.",
+    more: "",
+};
+
+pub(crate) static ADMIN: OptionTable = OptionTable {
+    path: "admin",
+    place: "`[admin]`",
+    meaning: "The administration endpoint: HTTP with `/metrics`, `/api/v1/status`, `/healthz` and `/readyz`.",
+    options: &[&ADMIN_LISTEN],
+    tables: &[],
+    later: &[Later {
+        key: "token",
+        instead: "keep the endpoint on a loopback address or a unix socket",
+        harmless: never,
+    }],
+};
+
+pub(crate) static ADMIN_LISTEN: Setting<AdminAddress> = Setting {
+    key: "listen",
+    kind: AdminAddress,
+    default: || Some(Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 9736 }),
+    meaning: "Where it listens; `\"none\"` turns it off.",
+    more: "`redkeel run --admin` wins.",
+};

@@ -1,0 +1,283 @@
+//! One pool: `[pool.NAME]` and the tables within it.
+
+use std::net::IpAddr;
+
+use crate::bounds::{Bound, at_most};
+use crate::diagnostics::Report;
+use crate::kinds::{Durations, ModeName, Show};
+use crate::listeners::{self, Taken};
+use crate::load::Context;
+use crate::model::{
+    Auth, Credentials, Endpoint, Health, Limits, Listener, Pool, Timeouts, Upstream,
+};
+use crate::nodes;
+use crate::options::{limits, pool, timing, upstream};
+use crate::secret;
+use crate::section::Section;
+use crate::tree::{Field, Span, Value};
+
+/// Longer names would fill status pages and metrics.
+const MAX_NAME_BYTES: usize = 64;
+
+const NAMED: &str = "a pool is a table with a name of its own: `[pool.main]`";
+
+/// The pools of the field `pool`.
+pub(crate) fn fields<'a>(field: &'a Field, report: &mut Report) -> &'a [Field] {
+    if let Value::Table(fields) = &field.node.value {
+        return fields;
+    }
+    let found = field.node.value.type_name();
+    report
+        .error(field.key_span.clone(), format!("`pool` must be a table, not {found}"))
+        .with_help(NAMED);
+    &[]
+}
+
+/// Fit for use only if nothing was reported as an error. `None`: not a pool at all.
+pub(crate) fn pool(
+    field: &Field,
+    context: &Context<'_>,
+    taken: &mut Taken,
+    report: &mut Report,
+) -> Option<Pool> {
+    let Value::Table(fields) = &field.node.value else {
+        report
+            .error(field.key_span.clone(), format!("`{}` is not a pool", field.key))
+            .with_help(NAMED);
+        return None;
+    };
+    let unknown = |inner: &&Field| !pool::TABLE.knows(&inner.key);
+    if let Some(inner) = fields.iter().filter(unknown).find(|inner| is_pool(inner)) {
+        report
+            .error(inner.key_span.clone(), "a dot in the name of a pool")
+            .with_help(format!("for example `[pool.{}-{}]`", field.key, inner.key));
+        return None;
+    }
+    check_name(field, report);
+    let path = format!("pool.{}", field.key);
+    let place = format!("`[{path}]`");
+    let mut section = Section::new(&place, &pool::TABLE, fields, field.node.span.clone());
+    section.check_unknown(report);
+    check_sources(&mut section, report);
+    let listeners = listeners(&mut section, &field.key, taken, report);
+    let servers = nodes::servers(&mut section, report);
+    let (health, timeouts) = timing(&mut section, &path, report);
+    let (limits, upstream) = capacity(&mut section, &path, context, report);
+    let auth = section.setting(&pool::AUTH, report);
+    warn_of_open_door(&section, auth, &upstream, &listeners, report);
+    Some(Pool {
+        name: field.key.clone(),
+        listeners,
+        reads: section.setting(&pool::READS, report),
+        balance: section.setting(&pool::BALANCE, report),
+        auth,
+        max_lag: section.setting(&pool::MAX_LAG, report),
+        retry_writes: section.setting(&pool::RETRY_WRITES, report),
+        anti_flap: section.setting(&pool::ANTI_FLAP, report),
+        refuse: section.setting(&pool::REFUSE, report),
+        zone: nodes::zone(&mut section, &pool::ZONE, report),
+        nodes: nodes::nodes(&mut section, &path, &servers, report),
+        servers: servers.into_iter().map(|server| server.value).collect(),
+        health,
+        timeouts,
+        limits,
+        upstream,
+    })
+}
+
+/// Has it what only a pool has? `[pool.a.b]` is a table `b` in the pool `a`.
+fn is_pool(field: &Field) -> bool {
+    let Value::Table(fields) = &field.node.value else { return false };
+    fields.iter().any(|field| field.key == pool::SERVERS.key || field.key == pool::LISTEN.key)
+}
+
+fn check_name(field: &Field, report: &mut Report) {
+    let name = &field.key;
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let starts = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if !starts || !name.bytes().all(allowed) || name.len() > MAX_NAME_BYTES {
+        report.error(field.key_span.clone(), "not a name for a pool").with_help(format!(
+            "letters, digits, `-` and `_`, beginning with a letter or digit, at most {MAX_NAME_BYTES}"
+        ));
+    }
+}
+
+/// A pool has exactly one source of nodes.
+fn check_sources(section: &mut Section<'_>, report: &mut Report) {
+    let servers = section.field(pool::SERVERS.key);
+    let others: Vec<&Field> = section
+        .fields()
+        .iter()
+        .filter(|field| pool::OTHER_SOURCES.contains(&&*field.key))
+        .collect();
+    match (servers, others.first()) {
+        (None, None) => section.require(pool::SERVERS.key, pool::SERVERS.example, report),
+        (Some(servers), Some(other)) => {
+            report
+                .error(
+                    other.key_span.clone(),
+                    format!("two sources of nodes: `{}` and `{}`", servers.key, other.key),
+                )
+                .with_related(servers.key_span.clone(), "this is one already")
+                .with_help(format!(
+                    "keep `servers`: `{}` is not available in this version",
+                    other.key
+                ));
+            return section.check_later(&pool::OTHER_SOURCES, report);
+        }
+        _ => {}
+    }
+    section.check_later(&[], report);
+}
+
+fn listeners(
+    section: &mut Section<'_>,
+    name: &str,
+    taken: &mut Taken,
+    report: &mut Report,
+) -> Vec<Listener> {
+    let mode: ModeName = section.setting(&pool::MODE, report);
+    section.require(pool::LISTEN.key, pool::LISTEN.example, report);
+    let entries = section.optional(&pool::LISTEN, report).unwrap_or_default();
+    if section.is_broken_at(pool::MODE.key) {
+        return Vec::new();
+    }
+    listeners::listeners(entries, mode, &format!("pool `{name}`"), taken, report)
+}
+
+fn timing(pool: &mut Section<'_>, path: &str, report: &mut Report) -> (Health, Timeouts) {
+    let mut section = pool.table("health", &format!("{path}.health"), &timing::HEALTH, report);
+    let health = Health {
+        interval: section.setting(&timing::INTERVAL, report),
+        fast_interval: section.setting(&timing::FAST_INTERVAL, report),
+        down_interval: section.setting(&timing::DOWN_INTERVAL, report),
+        rise: section.setting(&timing::RISE, report),
+        fall: section.setting(&timing::FALL, report),
+        timeout: section.setting(&timing::TIMEOUT, report),
+    };
+    let bound = |option, value| Bound::<Durations> { section: &section, option, value };
+    let fast = bound(&timing::FAST_INTERVAL, &health.fast_interval);
+    at_most(&fast, &bound(&timing::INTERVAL, &health.interval), report);
+    at_most(&fast, &bound(&timing::DOWN_INTERVAL, &health.down_interval), report);
+    let found_out_by = [timing::FALL.key, timing::TIMEOUT.key];
+    let found_out_by = found_out_by.into_iter().find_map(|key| section.span_of(key));
+
+    let place = format!("{path}.timeouts");
+    let mut section = pool.table("timeouts", &place, &timing::TIMEOUTS, report);
+    let timeouts = Timeouts {
+        connect: section.setting(&timing::CONNECT, report),
+        request: section.setting(&timing::REQUEST, report),
+        hold: section.setting(&timing::HOLD, report),
+        client_idle: section.setting(&timing::CLIENT_IDLE, report),
+    };
+    if let Some(span) = section.span_of(timing::HOLD.key).or(found_out_by) {
+        warn_of_short_hold(span, &health, &timeouts, report);
+    }
+    (health, timeouts)
+}
+
+/// A node that is silent is found out when `fall` probes have timed out.
+fn warn_of_short_hold(span: Span, health: &Health, timeouts: &Timeouts, report: &mut Report) {
+    let found_out = health.timeout.saturating_mul(health.fall);
+    if timeouts.hold.is_zero() || timeouts.hold >= found_out {
+        return;
+    }
+    let show = |duration| timing::HOLD.kind.show(duration);
+    let (hold, found_out) = (show(&timeouts.hold), show(&found_out));
+    report
+        .warning(
+            span,
+            format!("`hold` ({hold}) ends before a silent node is found out ({found_out})"),
+        )
+        .with_help(format!(
+            "that takes `fall` ({}) times the `timeout` ({}) of `health`; raise `hold` above it",
+            health.fall,
+            show(&health.timeout)
+        ));
+}
+
+fn capacity(
+    pool: &mut Section<'_>,
+    path: &str,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> (Limits, Upstream) {
+    let place = format!("{path}.limits");
+    let mut section = pool.table("limits", &place, &limits::TABLE, report);
+    let limits = Limits {
+        max_clients: section.setting(&limits::MAX_CLIENTS, report),
+        max_bulk: section.setting(&limits::MAX_BULK, report),
+        max_request: section.setting(&limits::MAX_REQUEST, report),
+        max_args: section.setting(&limits::MAX_ARGS, report),
+        client_output: section.setting(&limits::CLIENT_OUTPUT, report),
+        hold_bytes: section.setting(&limits::HOLD_BYTES, report),
+        retries: section.setting(&limits::RETRIES, report),
+        max_pinned: section.setting(&limits::MAX_PINNED, report),
+        max_lanes: section.setting(&limits::MAX_LANES, report),
+    };
+    let bulk = Bound { section: &section, option: &limits::MAX_BULK, value: &limits.max_bulk };
+    let request =
+        Bound { section: &section, option: &limits::MAX_REQUEST, value: &limits.max_request };
+    at_most(&bulk, &request, report);
+
+    let place = format!("{path}.upstream");
+    let mut upstream_section = pool.table("upstream", &place, &upstream::TABLE, report);
+    let upstream = Upstream {
+        credentials: credentials(&mut upstream_section, context, report),
+        connections: upstream_section.setting(&upstream::CONNECTIONS, report),
+    };
+    let connections = Bound {
+        section: &upstream_section,
+        option: &upstream::CONNECTIONS,
+        value: &upstream.connections,
+    };
+    let lanes = Bound { section: &section, option: &limits::MAX_LANES, value: &limits.max_lanes };
+    at_most(&connections, &lanes, report);
+    (limits, upstream)
+}
+
+fn credentials(
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<Credentials> {
+    let username = section.placed(&upstream::USERNAME, report);
+    let password = section.placed(&upstream::PASSWORD, report);
+    if let (Some(username), None) = (&username, section.field(upstream::PASSWORD.key)) {
+        report
+            .error(username.span.clone(), "`username` without `password`")
+            .with_help("for example `password = { env = \"REDIS_PASSWORD\" }`");
+    }
+    let password = secret::resolve(upstream::PASSWORD.key, password?, context.secrets, report)?;
+    Some(Credentials { username: username.map(|username| username.value), password })
+}
+
+/// With `auth = "none"` and credentials, whoever can connect is let in with them.
+fn warn_of_open_door(
+    section: &Section<'_>,
+    auth: Auth,
+    upstream: &Upstream,
+    listeners: &[Listener],
+    report: &mut Report,
+) {
+    let open = listeners.iter().find(|listener| !is_local(&listener.address));
+    let (Auth::None, Some(_), Some(open)) = (auth, &upstream.credentials, open) else { return };
+    let span = section.span_of(pool::AUTH.key).unwrap_or_else(|| section.span());
+    report
+        .warning(
+            span,
+            format!("everyone who reaches `{}` is let in with the credentials of `upstream`", open.address),
+        )
+        .with_help(
+            "listen on a loopback address or a unix socket, or let the nodes check: `auth = \"pass-through\"`",
+        );
+}
+
+fn is_local(endpoint: &Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Tcp { host, .. } => {
+            host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+        }
+        Endpoint::Unix(_) => true,
+    }
+}
