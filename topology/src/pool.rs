@@ -1,0 +1,276 @@
+//! One pool's state: observations go in; probes to send, events and views come out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::{Event, EventKind};
+use crate::learning::Learning;
+use crate::names::Names;
+use crate::node::Node;
+use crate::shard::Shard;
+use crate::{
+    Address, Learned, NodeId, NodeView, Observation, PoolView, Server, Settings, ShardView, Time,
+};
+
+/// At most so often is a view published only because a replica's lag is another.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+
+/// Hands out [`NodeId`]s: dense, and each once in the life of the process.
+#[derive(Debug, Default)]
+pub struct NodeIds(u32);
+
+impl NodeIds {
+    fn take(&mut self) -> NodeId {
+        let id = NodeId(self.0);
+        self.0 += 1;
+        id
+    }
+}
+
+/// A probe to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeOrder {
+    /// To this node.
+    pub node: NodeId,
+    /// Ask for `INFO replication` too.
+    pub all: bool,
+}
+
+/// The reducer of one pool. It does nothing by itself: whoever drives it sends the probes and lookups that it
+/// asks for, tells it how they ended, and publishes the views.
+#[derive(Debug)]
+pub struct PoolState {
+    name: Arc<str>,
+    settings: Settings,
+    servers: Vec<Server>,
+    names: Names,
+    shard: Shard,
+    learning: Learning,
+    /// State of the random numbers that spread the probes.
+    random: u64,
+    published: Option<PoolView>,
+    published_at: Time,
+    /// Something that a worker waits for was settled.
+    settled: bool,
+}
+
+impl PoolState {
+    /// A pool of which nothing is known yet. `seed` spreads its probes in time.
+    pub fn new(
+        name: Arc<str>,
+        settings: Settings,
+        servers: Vec<Server>,
+        ids: &mut NodeIds,
+        seed: u64,
+    ) -> Self {
+        let names = Names::new(&servers);
+        let mut pool = Self {
+            name,
+            settings,
+            servers,
+            names,
+            shard: Shard::new(),
+            learning: Learning::default(),
+            random: seed,
+            published: None,
+            published_at: Time::ZERO,
+            settled: false,
+        };
+        pool.reconcile(ids);
+        pool.conclude(Time::ZERO);
+        pool
+    }
+
+    /// The nodes, in configuration order.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Address)> {
+        self.shard.nodes.iter().map(|node| (node.id, &node.address))
+    }
+
+    /// Takes in what was observed, and says what is worth a line in the log.
+    pub fn observe(&mut self, observation: Observation, now: Time) -> Vec<Event> {
+        let concludes = matches!(observation, Observation::Probed(_));
+        self.settled |= self.shard.observe(observation, &self.settings);
+        if concludes { self.conclude(now) } else { Vec::new() }
+    }
+
+    /// Takes in how a lookup that [`Self::take_lookups`] asked for has ended.
+    pub fn resolved(
+        &mut self,
+        server: usize,
+        answer: Result<Vec<Address>, Box<str>>,
+        ids: &mut NodeIds,
+        now: Time,
+    ) -> Vec<Event> {
+        let (addresses, error) = match answer {
+            Ok(addresses) if addresses.is_empty() => (None, Some("no addresses".into())),
+            Ok(addresses) => (Some(addresses), None),
+            Err(error) => (None, Some(error)),
+        };
+        let mut events = Vec::new();
+        if self.names.answered(server, addresses) {
+            let node = self.servers.get(server).map(|server| Arc::clone(&server.name));
+            let kind = match error {
+                Some(why) => EventKind::Unresolved { why },
+                None => EventKind::Resolved,
+            };
+            events.push(Event { node, kind });
+        }
+        events.extend(self.reconcile(ids));
+        events.extend(self.conclude(now));
+        events
+    }
+
+    /// A client sent a command that nobody has described; its name in upper case.
+    pub fn unknown_command(&mut self, name: Box<[u8]>, now: Time) {
+        self.learning.want(name, now);
+    }
+
+    /// Takes in the end of a question from [`Self::take_question`].
+    pub fn described(
+        &mut self,
+        names: Vec<Box<[u8]>>,
+        answer: Option<Vec<Option<Learned>>>,
+        now: Time,
+    ) {
+        self.learning.described(names, answer, now);
+    }
+
+    /// The probes that are due. The caller sends them all.
+    pub fn take_probes(&mut self, now: Time) -> Vec<ProbeOrder> {
+        let mut orders = Vec::new();
+        for index in 0..self.shard.nodes.len() {
+            let node = &self.shard.nodes[index];
+            if self.shard.due(node, &self.settings) <= now {
+                orders.push(ProbeOrder { node: node.id, all: self.shard.asks_all(node) });
+                let draw = self.draw();
+                self.shard.nodes[index].schedule.sent(now, draw);
+            }
+        }
+        orders
+    }
+
+    /// The names that are to be looked up now, as indices into the servers. The caller looks them all up.
+    pub fn take_lookups(&mut self, now: Time) -> Vec<usize> {
+        let servers = 0..self.servers.len();
+        let due: Vec<_> = servers.filter(|server| self.lookup_due(*server) <= now).collect();
+        for server in &due {
+            self.names.sent(*server, now);
+        }
+        due
+    }
+
+    /// The commands to ask a node about now, if any. The caller asks.
+    pub fn take_question(&mut self) -> Option<(NodeId, Vec<Box<[u8]>>)> {
+        let node = self.shard.anyone().filter(|_| self.learning.is_due())?;
+        Some((node, self.learning.ask()))
+    }
+
+    /// When something of this is due next.
+    pub fn next_due(&self) -> Time {
+        let probes = self.shard.nodes.iter().map(|node| self.shard.due(node, &self.settings));
+        let lookups = (0..self.servers.len()).map(|server| self.lookup_due(server));
+        probes.chain(lookups).min().unwrap_or(Time::MAX)
+    }
+
+    /// The view as it is now, whether or not anybody needs a new one.
+    pub fn view(&self) -> PoolView {
+        PoolView {
+            name: Arc::clone(&self.name),
+            shards: vec![self.shard.view(&self.servers)],
+            learned: Arc::clone(self.learning.learned()),
+        }
+    }
+
+    /// The view, if the workers need a new one.
+    pub fn publish(&mut self, now: Time) -> Option<PoolView> {
+        let view = self.view();
+        let wanted = match &self.published {
+            None => true,
+            Some(old) => {
+                self.settled
+                    || !acts_alike(old, &view)
+                    || (now.since(self.published_at) >= LAG_EVERY && !lags_alike(old, &view))
+            }
+        };
+        if !wanted {
+            return None;
+        }
+        self.settled = false;
+        self.published_at = now;
+        self.published = Some(view.clone());
+        Some(view)
+    }
+
+    fn conclude(&mut self, now: Time) -> Vec<Event> {
+        self.shard.conclude(&self.settings, self.names.are_heard(), now)
+    }
+
+    fn lookup_due(&self, server: usize) -> Time {
+        let mut nodes = self.shard.nodes.iter().filter(|node| node.server == server);
+        self.names.due(server, nodes.any(|node| node.failure.is_some()))
+    }
+
+    /// Makes the nodes those of the names' addresses.
+    fn reconcile(&mut self, ids: &mut NodeIds) -> Vec<Event> {
+        let wanted = self.names.addresses();
+        let mut old = std::mem::take(&mut self.shard.nodes);
+        let mut events = Vec::new();
+        for (server, address) in &wanted {
+            let shared = wanted.iter().filter(|(other, _)| other == server).count() > 1;
+            let configured = Arc::clone(&self.servers[*server].name);
+            let name = if shared { address.to_string().into() } else { configured };
+            let node = match old.iter().position(|node| node.address == *address) {
+                Some(index) => Node { server: *server, name, ..old.remove(index) },
+                None => {
+                    if self.published.is_some() {
+                        events
+                            .push(Event { node: Some(Arc::clone(&name)), kind: EventKind::Added });
+                    }
+                    Node::new(ids.take(), name, address.clone(), *server)
+                }
+            };
+            self.shard.nodes.push(node);
+        }
+        let removed = old.into_iter().map(|node| node.name);
+        events.extend(removed.map(|node| Event { node: Some(node), kind: EventKind::Removed }));
+        events
+    }
+
+    /// splitmix64.
+    fn draw(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.random;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+}
+
+/// Would a worker, or whoever reads the status, do the same by both?
+fn acts_alike(a: &PoolView, b: &PoolView) -> bool {
+    let shard = |(a, b): (&ShardView, &ShardView)| {
+        a.primary == b.primary
+            && a.why == b.why
+            && a.nodes.len() == b.nodes.len()
+            && a.nodes.iter().zip(&b.nodes).all(|(a, b)| node_alike(a, b))
+    };
+    Arc::ptr_eq(&a.learned, &b.learned) && a.shards.iter().zip(&b.shards).all(shard)
+}
+
+fn node_alike(a: &NodeView, b: &NodeView) -> bool {
+    a.id == b.id
+        && a.name == b.name
+        && a.health == b.health
+        && a.role == b.role
+        && a.readable == b.readable
+        && a.why == b.why
+        && a.run_id == b.run_id
+        && a.version == b.version
+}
+
+fn lags_alike(a: &PoolView, b: &PoolView) -> bool {
+    let nodes = |view: &PoolView| -> Vec<_> {
+        view.shards.iter().flat_map(|shard| &shard.nodes).map(|node| node.lag).collect()
+    };
+    nodes(a) == nodes(b)
+}

@@ -1,0 +1,569 @@
+//! Who is primary of a pool without an authority: the start, and each way in which primaries change.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{A, B, C, Pool, master, replica, server};
+use topology::{EventKind, Failure, Health, Refusal, Server, Serving, Settings};
+
+// The start.
+
+#[test]
+fn the_primary_is_the_one_that_says_master_once_all_have_answered() {
+    let mut pool = Pool::of(3);
+    pool.says(A, master("a1", 'r', 100));
+    assert_eq!((pool.primary(), pool.why()), (None, "waits for an answer of b, c"));
+    pool.says(B, replica("b1", 'r', 100));
+    assert_eq!((pool.primary(), pool.why()), (None, "waits for an answer of c"));
+    pool.says(C, replica("c1", 'r', 100));
+    assert_eq!(pool.primary(), Some(A));
+    assert_eq!(pool.readable(), [A, B, C]);
+    assert!(pool.take_events().iter().all(|event| !event.is_warning()));
+}
+
+#[test]
+fn one_failure_is_an_answer_too() {
+    for failure in [Failure::Refused, Failure::TimedOut, Failure::Lost] {
+        let mut pool = Pool::of(2);
+        pool.says(A, master("a1", 'r', 100));
+        pool.ends(B, Err(failure));
+        assert_eq!(pool.primary(), Some(A));
+    }
+}
+
+#[test]
+fn a_node_that_does_not_say_what_it_is_hinders_nobody_at_the_start() {
+    let mut pool = Pool::of(2);
+    pool.refuses(B, Refusal::NoAuth);
+    pool.says(A, master("a1", 'r', 100));
+    assert_eq!(pool.primary(), Some(A));
+    assert_eq!(pool.health(B), Health::Up);
+    assert_eq!(&*pool.node(B).why, "asks for a password (NOAUTH): set upstream.password");
+}
+
+#[test]
+fn two_masters_at_the_start_are_ambiguous_until_one_follows_the_other() {
+    let mut pool = Pool::of(2);
+    pool.says(A, master("a1", 'r', 100));
+    pool.says(B, master("b1", 's', 100));
+    assert_eq!(pool.primary(), None);
+    assert_eq!(
+        pool.why(),
+        "a and b say master: make all but one replicas of it (REPLICAOF), or remove them from servers"
+    );
+    assert!(pool.happened(|kind| matches!(kind, EventKind::Ambiguous { .. })));
+    pool.says(A, replica("a1", 's', 100));
+    assert_eq!(pool.primary(), Some(B));
+}
+
+#[test]
+fn replicas_alone_have_no_primary_and_take_reads() {
+    let mut pool = Pool::of(2);
+    pool.says(A, replica("a1", 'r', 100));
+    pool.says(B, replica("b1", 'r', 100));
+    assert_eq!((pool.primary(), pool.why()), (None, "no node says that it is master"));
+    assert_eq!(pool.readable(), [A, B]);
+}
+
+#[test]
+fn who_stands_how_to_the_only_master_at_the_start() {
+    for (what, other, expected) in [
+        ("in its history", replica("b1", 'r', 90), Some(A)),
+        ("link down, in its history", replica("b1", 'r', 90).link_down(), Some(A)),
+        ("receives a full copy", replica("b1", 'x', 500).syncing(), Some(A)),
+        ("never received anything", replica("b1", 'x', 0).link_down(), Some(A)),
+        ("loads", replica("b1", 'x', 50).link_down().serving(Serving::Loading), Some(A)),
+        ("before the branch", replica("b1", 'q', 40).link_down(), Some(A)),
+        ("beyond the branch", replica("b1", 'q', 41).link_down(), None),
+        ("of another history", replica("b1", 'x', 50), None),
+    ] {
+        let mut pool = Pool::of(2);
+        pool.says(A, master("a1", 'r', 100).second('q', 41));
+        pool.says(B, other);
+        assert_eq!(pool.primary(), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_loading_master_is_awaited() {
+    let mut pool = Pool::of(1);
+    pool.says(A, master("a1", 'r', 0).serving(Serving::Loading));
+    assert_eq!((pool.primary(), pool.why()), (None, "a is loading its data"));
+    pool.says(A, master("a1", 'r', 100));
+    assert_eq!(pool.primary(), Some(A));
+}
+
+#[test]
+fn a_name_that_was_not_resolved_yet_is_awaited() {
+    let named = Server { address: None, ..server(1) };
+    let mut pool = Pool::of_servers(vec![server(0), named], Settings::default());
+    pool.says(A, master("a1", 'r', 100));
+    assert_eq!(pool.primary(), None);
+    pool.resolved(1, Err("no such host".into()));
+    pool.says(A, master("a1", 'r', 100));
+    assert_eq!(pool.primary(), Some(A));
+}
+
+#[test]
+fn two_addresses_of_one_process_are_one_primary() {
+    let mut pool = Pool::of(2);
+    pool.says(A, master("same", 'r', 100));
+    pool.says(B, master("same", 'r', 100));
+    assert_eq!(pool.primary(), Some(A));
+    assert_eq!(pool.readable(), [A]);
+    assert_eq!(&*pool.node(B).why, "is the same server as a");
+    // The process goes on to be the primary where it can still be reached.
+    pool.refused(A);
+    pool.says(B, master("same", 'r', 110));
+    assert_eq!(pool.primary(), Some(B));
+    assert_eq!(pool.readable(), [B]);
+    assert!(!pool.was_fenced(A) && !pool.was_fenced(B));
+}
+
+// failover.md §2.2, case by case: is "B.replid2 == A.replid" a succession?
+
+#[test]
+fn promoted_beside_a_living_master_b_supersedes_it() {
+    let mut pool = Pool::of_three();
+    pool.says(B, master("b1", 's', 1010).second('r', 1001));
+    assert_eq!(pool.primary(), Some(B));
+    assert_eq!(pool.why(), "promoted, and continues a's data");
+    pool.says(A, master("a1", 'r', 1400));
+    assert_eq!(pool.primary(), Some(B));
+    assert!(pool.was_fenced(A));
+    assert!(!pool.node(A).readable);
+    // The old one follows: it takes reads again.
+    pool.says(A, replica("a1", 's', 1100).second('r', 1001));
+    assert!(pool.node(A).readable);
+}
+
+#[test]
+fn s1_s3_a_restarted_without_history_b_promoted() {
+    for (id, offset) in [('x', 0), ('y', 1)] {
+        let mut pool = Pool::of_three();
+        pool.refused(A);
+        assert_eq!(pool.primary(), None);
+        pool.says(A, master("a2", id, offset));
+        assert_eq!(pool.primary(), None);
+        pool.says(B, replica("b1", 'r', 1000).link_down());
+        assert_eq!(pool.primary(), None);
+        assert!(pool.was_fenced(A));
+        pool.says(B, master("b1", 's', 1000).second('r', 1001));
+        assert_eq!(pool.primary(), Some(B));
+        pool.says(A, master("a2", id, offset));
+        assert_eq!(pool.primary(), Some(B));
+    }
+}
+
+#[test]
+fn s2_a_restarted_from_its_snapshot_and_b_promoted_are_siblings_but_only_b_was_seen_to_be() {
+    let mut pool = Pool::of_three();
+    pool.refused(A);
+    pool.says(A, master("a2", 'x', 1000).second('r', 604));
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    assert_eq!(pool.primary(), Some(B));
+}
+
+#[test]
+fn s4_a_restarted_with_older_data_is_taken_back_when_nobody_has_newer() {
+    let mut pool = Pool::of_three();
+    pool.says(A, master("a2", 'x', 604).second('r', 605));
+    assert_eq!(pool.primary(), None);
+    assert_eq!(pool.why(), "waits for an answer of b");
+    pool.says(B, replica("b1", 'r', 1000));
+    assert!(pool.was_fenced(A));
+    assert_eq!(
+        pool.why(),
+        "a restarted; a says master, but b may have data that it lacks: \
+         make b its replica (REPLICAOF), or promote b"
+    );
+    pool.says(B, replica("b1", 'r', 1000).link_down());
+    pool.says(C, replica("c1", 'r', 1000).link_down());
+    assert_eq!(pool.primary(), None);
+    assert_eq!(pool.readable(), [B, C]);
+    pool.says(B, replica("b1", 'r', 1000).syncing());
+    assert_eq!(pool.primary(), None);
+    pool.says(C, replica("c1", 'x', 604));
+    assert_eq!(
+        (pool.primary(), pool.why()),
+        (Some(A), "restarted, and no living node has newer data")
+    );
+    assert_eq!(pool.loss(), Some(Some(1000 - 604)));
+}
+
+#[test]
+fn s4_a_restarted_with_all_its_data_is_taken_back_when_all_have_said_so() {
+    let mut pool = Pool::of_three();
+    pool.says(A, master("a2", 'x', 1000).second('r', 1001));
+    pool.says(B, replica("b1", 'r', 1000).link_down());
+    assert_eq!((pool.primary(), pool.why()), (None, "waits for an answer of c"));
+    pool.says(C, replica("c1", 'r', 1000).link_down());
+    assert_eq!(pool.primary(), Some(A));
+    assert_eq!(pool.loss(), None);
+}
+
+#[test]
+fn s5_a_restarted_empty_is_taken_back_only_when_the_replicas_are_wiped() {
+    let mut pool = Pool::of_three();
+    pool.says(A, master("a2", 'x', 0));
+    pool.says(B, replica("b1", 'x', 0));
+    assert_eq!(pool.primary(), None);
+    pool.says(C, replica("c1", 'x', 0));
+    assert_eq!(pool.primary(), Some(A));
+    assert_eq!(pool.loss(), Some(None));
+}
+
+#[test]
+fn s9_a_replica_that_restarts_as_master_does_not_depose_the_living_primary() {
+    let mut pool = Pool::of_three();
+    pool.says(B, master("b2", 's', 604).second('r', 604));
+    assert_eq!(pool.primary(), Some(A));
+    pool.says(A, master("a1", 'r', 1030));
+    assert_eq!(pool.primary(), Some(A));
+    pool.says(B, master("b2", 's', 604).second('r', 604));
+    assert!(pool.was_fenced(B));
+    assert_eq!(pool.readable(), [A, C]);
+    // Configured at last.
+    pool.says(B, replica("b2", 'r', 1040));
+    assert_eq!(pool.readable(), [A, B, C]);
+}
+
+#[test]
+fn s9_such_a_node_is_not_taken_even_when_the_primary_goes() {
+    let mut pool = Pool::of_three();
+    pool.says(B, master("b2", 's', 604).second('r', 604));
+    pool.says(A, master("a1", 'r', 1030));
+    pool.says(B, master("b2", 's', 604).second('r', 604));
+    pool.refused(A);
+    pool.refused(C);
+    assert_eq!(pool.primary(), None);
+    // The primary restarts, with less than that node may have: it is not clear who is the one.
+    pool.says(A, master("a2", 'x', 500).second('r', 501));
+    assert_eq!(pool.primary(), None);
+    let why = "a restarted; a and b say master: make one a replica of the other (REPLICAOF), \
+               or remove it from servers";
+    assert_eq!(pool.why(), why);
+    // With all its data, it is.
+    pool.says(A, master("a3", 'y', 1030).second('r', 1031));
+    assert_eq!(pool.primary(), Some(A));
+}
+
+#[test]
+fn a_replica_that_restarts_as_master_while_the_primary_is_away_is_not_taken() {
+    let mut pool = Pool::of(2);
+    pool.says(A, master("a1", 'r', 1000));
+    pool.says(B, replica("b1", 'r', 1000));
+    pool.refused(A);
+    pool.says(B, master("b2", 's', 604).second('r', 605));
+    assert_eq!(pool.primary(), None);
+    assert_eq!(
+        pool.why(),
+        "a refuses connections; b says master, but was not seen to take over a's data: \
+         start a again, or take it out of servers and restart Redkeel"
+    );
+    assert!(pool.was_fenced(B));
+}
+
+#[test]
+fn s6_two_failovers_out_of_sight_are_held() {
+    let mut pool = Pool::of_three();
+    for node in [A, B, C] {
+        pool.refused(node);
+    }
+    pool.says(C, master("c1", 't', 1200).second('s', 1100));
+    assert_eq!(pool.primary(), None);
+    // The first primary comes back and follows: that decides it.
+    pool.says(A, replica("a1", 't', 1200));
+    assert_eq!((pool.primary(), pool.why()), (Some(C), "a follows it now"));
+}
+
+#[test]
+fn s7_of_two_promoted_independently_the_first_seen_is_taken_and_the_other_fenced() {
+    let mut pool = Pool::of_three();
+    pool.refused(A);
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    pool.says(C, master("c1", 't', 1000).second('r', 1001));
+    assert_eq!(pool.primary(), Some(B));
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    pool.says(C, master("c1", 't', 1000).second('r', 1001));
+    assert_eq!(pool.primary(), Some(B));
+    assert!(pool.was_fenced(C));
+}
+
+#[test]
+fn s7_two_that_are_seen_before_either_can_be_taken_are_ambiguous() {
+    let mut pool = Pool::of_three();
+    pool.refused(A);
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    pool.says(A, replica("a2", 's', 1000));
+    pool.says(C, replica("c1", 's', 1000));
+    pool.refused(B);
+    // Too soon after the last move to take the first.
+    pool.says(A, master("a2", 't', 1000).second('s', 1001));
+    pool.says(C, master("c1", 'u', 1000).second('s', 1001));
+    pool.pass(Duration::from_secs(11));
+    pool.says(A, master("a2", 't', 1000).second('s', 1001));
+    assert_eq!(pool.primary(), None);
+    let why =
+        "a and c were each promoted from b's data: make all but one replicas of it (REPLICAOF)";
+    assert_eq!(pool.why(), why);
+    pool.says(C, replica("c1", 't', 1000));
+    assert_eq!(pool.primary(), Some(A));
+}
+
+#[test]
+fn s8_new_identifiers_of_the_same_process_are_the_same_primary() {
+    let mut pool = Pool::of_three();
+    pool.refused(A);
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    pool.refused(C);
+    assert_eq!(pool.primary(), Some(B));
+    pool.says(B, master("b1", 'u', 1000));
+    assert_eq!(pool.primary(), Some(B));
+    // And what it promotes from is the new history.
+    pool.says(C, replica("c2", 'u', 1000));
+    pool.pass(Duration::from_secs(60));
+    pool.refused(B);
+    pool.says(C, master("c2", 'v', 1000).second('u', 1001));
+    assert_eq!(pool.primary(), Some(C));
+}
+
+// Other ways.
+
+#[test]
+fn a_planned_failover_holds_and_then_moves() {
+    let mut pool = Pool::of_three();
+    pool.says_role(A, replica("a1", 'r', 1000).link_down());
+    assert_eq!(pool.primary(), None);
+    assert_eq!(pool.why(), "a says that it is a replica now; no node says that it is master");
+    // ROLE alone moves nothing.
+    pool.says_role(B, master("b1", 's', 1000));
+    assert_eq!(pool.primary(), None);
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    assert_eq!(pool.primary(), Some(B));
+    assert_eq!(pool.loss(), None);
+    assert!(!pool.was_fenced(A) && !pool.was_fenced(B));
+}
+
+#[test]
+fn moves_that_the_old_primary_asked_for_are_not_slowed_down() {
+    let mut pool = Pool::of_three();
+    let mut offset = 1000;
+    let ids = ['r', 's', 't', 'u', 'v'];
+    for step in 1..ids.len() {
+        let (old, new) = (ids[step - 1], ids[step]);
+        let (from, to) = if step % 2 == 1 { (A, B) } else { (B, A) };
+        let run = |node| ["a1", "b1"][node];
+        pool.says(from, replica(run(from), old, offset).link_down());
+        assert_eq!(pool.primary(), None);
+        pool.says(to, master(run(to), new, offset).second(old, offset + 1));
+        assert_eq!(pool.primary(), Some(to));
+        offset += 10;
+        pool.says(to, master(run(to), new, offset));
+        pool.says(from, replica(run(from), new, offset).second(old, offset - 9));
+    }
+}
+
+#[test]
+fn anti_flap_slows_down_the_others() {
+    let mut pool = Pool::of_three();
+    pool.refused(A);
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    assert_eq!(pool.primary(), Some(B));
+    pool.says(C, replica("c1", 's', 1000));
+    pool.refused(B);
+    pool.says(C, master("c1", 't', 1000).second('s', 1001));
+    assert_eq!(pool.primary(), None);
+    assert_eq!(pool.why(), "c succeeds b, but the last move is less than anti_flap (10s) ago");
+    pool.pass(Duration::from_secs(10));
+    pool.says(C, master("c1", 't', 1000).second('s', 1001));
+    assert_eq!(pool.primary(), Some(C));
+}
+
+#[test]
+fn a_primary_that_was_succeeded_does_not_return_when_its_successor_dies() {
+    let mut pool = Pool::of_three();
+    pool.refused(A);
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    pool.says(C, replica("c1", 's', 1000));
+    // C is promoted beside B, and is not taken yet because of anti_flap.
+    pool.says(C, master("c1", 't', 1000).second('s', 1001));
+    assert_eq!(pool.primary(), None);
+    pool.says(B, master("b1", 's', 1010));
+    pool.refused(C);
+    pool.says(B, master("b1", 's', 1020));
+    assert_eq!(pool.primary(), None);
+    assert!(pool.was_fenced(B));
+}
+
+#[test]
+fn a_primary_that_was_succeeded_and_is_followed_again_is_the_primary_again() {
+    let mut pool = Pool::of_three();
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    pool.says(A, master("a1", 'r', 1010));
+    assert!(pool.was_fenced(A));
+    pool.says(B, replica("b1", 'r', 1020));
+    assert_eq!(pool.primary(), Some(A));
+    pool.says(A, master("a1", 'r', 1030));
+    assert_eq!(pool.primary(), Some(A));
+}
+
+#[test]
+fn a_primary_that_was_only_unreachable_continues() {
+    let mut pool = Pool::of_three();
+    pool.silent(A, 2);
+    assert_eq!(pool.primary(), Some(A));
+    pool.silent(A, 1);
+    assert_eq!((pool.primary(), pool.health(A)), (None, Health::Down));
+    assert_eq!(pool.why(), "a does not answer; no node says that it is master");
+    assert_eq!(pool.readable(), [B, C]);
+    pool.pass(Duration::from_secs(30));
+    // One good probe suffices while nobody is primary.
+    pool.says(A, master("a1", 'r', 1000));
+    assert_eq!(pool.primary(), Some(A));
+    assert_eq!(pool.loss(), None);
+}
+
+#[test]
+fn one_that_returns_while_others_follow_somebody_else_is_held() {
+    let mut pool = Pool::of_three();
+    pool.silent(A, 3);
+    // B restarts, is promoted out of sight, and C follows it.
+    pool.says(B, master("b2", 's', 900));
+    pool.says(C, replica("c1", 's', 900));
+    assert_eq!(pool.primary(), None);
+    pool.says(A, master("a1", 'r', 1000));
+    assert_eq!(pool.primary(), None);
+    assert_eq!(
+        pool.why(),
+        "a answers again as master, but c follows b meanwhile: make one a replica of the other (REPLICAOF)"
+    );
+    pool.says(A, replica("a1", 's', 900));
+    assert_eq!(pool.primary(), Some(B));
+}
+
+#[test]
+fn what_was_promoted_out_of_sight_does_not_depose_a_primary_that_went_on() {
+    let mut pool = Pool::of_three();
+    pool.silent(B, 3);
+    pool.says(A, master("a1", 'r', 900_000));
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    pool.says(A, master("a1", 'r', 900_100));
+    assert_eq!(pool.primary(), Some(A));
+    pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    assert!(pool.was_fenced(B));
+    // Nor later, when the primary is gone: its branch is old.
+    pool.refused(A);
+    assert_eq!(pool.primary(), None);
+}
+
+#[test]
+fn a_node_whose_data_went_back_is_no_successor() {
+    let mut pool = Pool::of_three();
+    pool.refused(A);
+    pool.says(B, replica("b2", 'r', 604).link_down());
+    pool.says(B, master("b2", 's', 604).second('r', 605));
+    assert_eq!(pool.primary(), None);
+    // The one that did not restart is.
+    pool.says(C, master("c1", 't', 1000).second('r', 1001));
+    assert_eq!(pool.primary(), Some(C));
+}
+
+#[test]
+fn a_single_node_that_restarts_is_taken_back() {
+    let mut pool = Pool::of(1);
+    pool.says(A, master("a1", 'r', 0));
+    pool.refused(A);
+    assert_eq!(
+        (pool.primary(), pool.why()),
+        (None, "a refuses connections; no node says that it is master")
+    );
+    pool.says(A, master("a2", 's', 0).serving(Serving::Loading));
+    assert_eq!((pool.primary(), pool.why()), (None, "a restarted; a is loading its data"));
+    pool.says(A, master("a2", 's', 0));
+    assert_eq!(pool.primary(), Some(A));
+    assert_eq!(pool.loss(), Some(None));
+}
+
+#[test]
+fn a_restart_between_two_probes_is_a_restart() {
+    let mut pool = Pool::of(1);
+    pool.says(A, master("a1", 'r', 100));
+    let since = pool.shard().since;
+    pool.says(A, master("a2", 's', 0));
+    assert_eq!((pool.primary(), pool.loss()), (Some(A), Some(None)));
+    assert!(pool.shard().since > since);
+
+    let mut pool = Pool::of_three();
+    pool.says(A, master("a2", 's', 0));
+    assert_eq!(pool.primary(), None);
+}
+
+#[test]
+fn a_pool_that_restarted_as_a_whole_works_again() {
+    let mut pool = Pool::of_three();
+    for node in [A, B, C] {
+        pool.refused(node);
+    }
+    pool.says(B, replica("b2", 'r', 990).link_down());
+    pool.says(A, master("a2", 'x', 1000).second('r', 1001));
+    pool.says(B, replica("b2", 'r', 990).link_down());
+    assert_eq!(pool.primary(), Some(A));
+
+    // With another primary than before.
+    let mut pool = Pool::of_three();
+    for node in [A, B, C] {
+        pool.refused(node);
+    }
+    pool.says(B, master("b2", 'x', 1000).second('r', 1001));
+    assert_eq!(pool.primary(), None);
+    pool.says(A, replica("a2", 'x', 1000));
+    assert_eq!(pool.primary(), Some(B));
+}
+
+#[test]
+fn the_address_behind_a_name_changes() {
+    let named = Server { address: None, name: "redis:6379".into(), ..server(0) };
+    let mut pool = Pool::of_servers(vec![named], Settings::default());
+    pool.resolves(0, &["10.1.0.1:6379"]);
+    pool.says(A, master("a1", 'r', 100));
+    assert_eq!(pool.primary(), Some(A));
+    let old = pool.id(A);
+    pool.resolves(0, &["10.1.0.2:6379"]);
+    assert_eq!(pool.primary(), None);
+    assert_ne!(pool.id(A), old);
+    pool.says(A, master("a2", 's', 100));
+    assert_eq!(pool.primary(), Some(A));
+
+    // The same process behind another address.
+    pool.resolves(0, &["10.1.0.3:6379"]);
+    pool.take_events();
+    pool.says(A, master("a2", 's', 120));
+    assert_eq!(pool.primary(), Some(A));
+    assert_eq!(pool.loss(), None);
+}
+
+#[test]
+fn a_primary_that_asks_for_a_password_takes_no_writes() {
+    let mut pool = Pool::of_three();
+    pool.refuses(A, Refusal::NoAuth);
+    assert_eq!(pool.primary(), None);
+    assert_eq!(
+        pool.why(),
+        "a asks for a password (NOAUTH): set upstream.password; no node says that it is master"
+    );
+    pool.says(A, master("a1", 'r', 1000));
+    assert_eq!(pool.primary(), Some(A));
+}
+
+#[test]
+fn a_primary_that_is_busy_with_a_script_stays() {
+    let mut pool = Pool::of_three();
+    for _ in 0..10 {
+        pool.refuses(A, Refusal::Busy);
+    }
+    assert_eq!((pool.primary(), pool.health(A)), (Some(A), Health::Up));
+}
