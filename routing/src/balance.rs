@@ -1,0 +1,229 @@
+//! The balancers: leastconn, roundrobin, first, hash.
+
+use topology::NodeId;
+
+/// How a node is chosen among those that may take a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Balance {
+    /// Fewest unanswered commands divided by weight; ties rotate.
+    LeastConn,
+    /// Each in its turn, as often as its weight says (smooth weighted round robin).
+    RoundRobin,
+    /// The first usable one in configuration order.
+    First,
+    /// By a hash of the batch's first key, stable while the set of nodes is.
+    Hash,
+}
+
+impl Balance {
+    /// As written in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LeastConn => "leastconn",
+            Self::RoundRobin => "roundrobin",
+            Self::First => "first",
+            Self::Hash => "hash",
+        }
+    }
+}
+
+/// One node that may take the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which.
+    pub node: NodeId,
+    /// Its share; never 0.
+    pub weight: u32,
+    /// This worker's unanswered commands on it.
+    pub in_flight: u64,
+}
+
+/// What one worker remembers between choices for one pool.
+#[derive(Clone, Debug)]
+pub struct Balancer {
+    balance: Balance,
+    turn: u64,
+    current: Vec<(NodeId, i64)>,
+}
+
+impl Balancer {
+    /// `seed` decides where ties begin to rotate, so that workers and proxies do not move in step.
+    pub fn new(balance: Balance, seed: u64) -> Self {
+        Self { balance, turn: seed, current: Vec::new() }
+    }
+
+    /// Chooses one of `candidates` (in configuration order); `None` if there is none. `key` is the batch's first key.
+    pub fn choose(&mut self, candidates: &[Candidate], key: Option<&[u8]>) -> Option<NodeId> {
+        match candidates {
+            [] => return None,
+            [only] => return Some(only.node),
+            _ => {}
+        }
+        let chosen = match self.balance {
+            Balance::First => candidates.first(),
+            Balance::LeastConn => self.least_conn(candidates),
+            Balance::RoundRobin => return self.round_robin(candidates),
+            Balance::Hash => match key {
+                Some(key) => highest_random_weight(candidates, key),
+                None => self.least_conn(candidates),
+            },
+        };
+        chosen.map(|candidate| candidate.node)
+    }
+
+    fn least_conn<'a>(&mut self, candidates: &'a [Candidate]) -> Option<&'a Candidate> {
+        self.turn = self.turn.wrapping_add(1);
+        let start = (self.turn % candidates.len() as u64) as usize;
+        let (before, from) = candidates.split_at(start);
+        let mut best: Option<&Candidate> = None;
+        for candidate in from.iter().chain(before) {
+            // a/b < c/d without division: a·d < c·b.
+            let less = best.is_none_or(|best| {
+                u128::from(candidate.in_flight) * u128::from(best.weight)
+                    < u128::from(best.in_flight) * u128::from(candidate.weight)
+            });
+            if less {
+                best = Some(candidate);
+            }
+        }
+        best
+    }
+
+    /// Smooth weighted round robin: everyone gains its weight, the richest is chosen and pays the sum.
+    fn round_robin(&mut self, candidates: &[Candidate]) -> Option<NodeId> {
+        self.current.retain(|(node, _)| candidates.iter().any(|c| c.node == *node));
+        let mut total = 0i64;
+        for candidate in candidates {
+            let weight = i64::from(candidate.weight);
+            total += weight;
+            match self.current.iter_mut().find(|(node, _)| *node == candidate.node) {
+                Some((_, current)) => *current += weight,
+                None => self.current.push((candidate.node, weight)),
+            }
+        }
+        let richest = candidates.iter().filter_map(|candidate| {
+            self.current.iter().position(|(node, _)| *node == candidate.node)
+        });
+        let mut best: Option<usize> = None;
+        for index in richest {
+            if best.is_none_or(|best| self.current[index].1 > self.current[best].1) {
+                best = Some(index);
+            }
+        }
+        let (node, current) = self.current.get_mut(best?)?;
+        *current -= total;
+        Some(*node)
+    }
+}
+
+/// Rendezvous hashing: a node that goes away moves only its own keys.
+fn highest_random_weight<'a>(candidates: &'a [Candidate], key: &[u8]) -> Option<&'a Candidate> {
+    let key_hash = fnv1a_64(key, 0xcbf2_9ce4_8422_2325);
+    let score = |candidate: &Candidate| {
+        let hash = mix(key_hash ^ mix(u64::from(candidate.node.0) + 1));
+        // -w / ln(u): the largest wins, in proportion to the weights. u lies strictly between 0 and 1.
+        let unit = ((hash >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+        -f64::from(candidate.weight) / unit.ln()
+    };
+    candidates.iter().max_by(|a, b| score(a).total_cmp(&score(b)))
+}
+
+fn fnv1a_64(bytes: &[u8], seed: u64) -> u64 {
+    bytes.iter().fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The finalizer of splitmix64: spreads the bits of a weak hash.
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(of: &[(u32, u32, u64)]) -> Vec<Candidate> {
+        of.iter()
+            .map(|&(node, weight, in_flight)| Candidate { node: NodeId(node), weight, in_flight })
+            .collect()
+    }
+
+    #[test]
+    fn nothing_to_choose_from_is_none() {
+        for balance in [Balance::LeastConn, Balance::RoundRobin, Balance::First, Balance::Hash] {
+            assert_eq!(Balancer::new(balance, 0).choose(&[], Some(b"k")), None);
+        }
+    }
+
+    #[test]
+    fn leastconn_weighs_the_unanswered() {
+        let mut balancer = Balancer::new(Balance::LeastConn, 0);
+        // 9/3 is less than 4/1.
+        let candidates = nodes(&[(0, 1, 4), (1, 3, 9)]);
+        for _ in 0..4 {
+            assert_eq!(balancer.choose(&candidates, None), Some(NodeId(1)));
+        }
+    }
+
+    #[test]
+    fn leastconn_rotates_ties() {
+        let mut balancer = Balancer::new(Balance::LeastConn, 7);
+        let candidates = nodes(&[(0, 1, 0), (1, 1, 0), (2, 1, 0)]);
+        let mut seen = [0; 3];
+        for _ in 0..9 {
+            seen[balancer.choose(&candidates, None).unwrap().0 as usize] += 1;
+        }
+        assert_eq!(seen, [3, 3, 3]);
+    }
+
+    #[test]
+    fn roundrobin_is_smooth() {
+        let mut balancer = Balancer::new(Balance::RoundRobin, 0);
+        let candidates = nodes(&[(0, 5, 0), (1, 1, 0), (2, 1, 0)]);
+        let order: Vec<u32> =
+            (0..7).map(|_| balancer.choose(&candidates, None).unwrap().0).collect();
+        // The sequence that nginx documents for weights 5, 1, 1.
+        assert_eq!(order, [0, 0, 1, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn roundrobin_forgets_a_node_that_left() {
+        let mut balancer = Balancer::new(Balance::RoundRobin, 0);
+        balancer.choose(&nodes(&[(0, 1, 0), (1, 1, 0), (2, 1, 0)]), None);
+        let order: Vec<u32> = (0..4)
+            .map(|_| balancer.choose(&nodes(&[(1, 1, 0), (2, 1, 0)]), None).unwrap().0)
+            .collect();
+        assert_eq!(order.iter().filter(|node| **node == 1).count(), 2);
+    }
+
+    #[test]
+    fn hash_moves_only_the_keys_of_the_node_that_left() {
+        let mut balancer = Balancer::new(Balance::Hash, 0);
+        let four = nodes(&[(0, 1, 0), (1, 1, 0), (2, 1, 0), (3, 1, 0)]);
+        let three = nodes(&[(0, 1, 0), (1, 1, 0), (3, 1, 0)]);
+        let mut counts = [0u32; 4];
+        for key in 0..4000u32 {
+            let key = key.to_string();
+            let before = balancer.choose(&four, Some(key.as_bytes())).unwrap();
+            let after = balancer.choose(&three, Some(key.as_bytes())).unwrap();
+            counts[before.0 as usize] += 1;
+            if before != NodeId(2) {
+                assert_eq!(before, after);
+            }
+        }
+        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn hash_follows_the_weights() {
+        let mut balancer = Balancer::new(Balance::Hash, 0);
+        let candidates = nodes(&[(0, 1, 0), (1, 3, 0)]);
+        let heavy = (0..4000u32)
+            .filter(|key| {
+                balancer.choose(&candidates, Some(key.to_string().as_bytes())) == Some(NodeId(1))
+            })
+            .count();
+        assert!((2850..3150).contains(&heavy), "{heavy}");
+    }
+}
