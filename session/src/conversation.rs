@@ -1,0 +1,160 @@
+//! The state that a client expects of its connection.
+
+use std::rc::Rc;
+
+use config::Secret;
+use resp::Protocol;
+
+use crate::client::ClientCommand;
+
+/// Credentials that a client logged in with.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Login {
+    /// `None`: the one-argument form of AUTH.
+    pub username: Option<Box<[u8]>>,
+    /// Never shown.
+    pub password: HiddenBytes,
+}
+
+/// Bytes that no debug output shows.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct HiddenBytes(Box<[u8]>);
+
+impl HiddenBytes {
+    /// The bytes, for the wire only.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&[u8]> for HiddenBytes {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<&Secret> for HiddenBytes {
+    fn from(secret: &Secret) -> Self {
+        secret.reveal().as_bytes().into()
+    }
+}
+
+impl std::fmt::Debug for HiddenBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// What keys a lane besides its node: clients of the same standing share one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Standing {
+    /// The selected database.
+    pub database: u32,
+    /// The protocol of the replies.
+    pub protocol: Protocol,
+    /// Who the node takes us for.
+    pub login: Option<Login>,
+}
+
+impl Standing {
+    /// The commands that bring a fresh connection to this standing, appended to `out`; returns how many replies they get.
+    pub fn handshake(&self, out: &mut Vec<u8>) -> u32 {
+        let mut replies = 0;
+        let login = self.login.as_ref();
+        let username = login.and_then(|login| login.username.as_deref());
+        match (self.protocol, login) {
+            (Protocol::Resp3, None) => {
+                resp::write_command(out, &[b"HELLO", b"3"]);
+                replies += 1;
+            }
+            (Protocol::Resp3, Some(login)) => {
+                let username = username.unwrap_or(b"default");
+                let password = login.password.reveal();
+                resp::write_command(out, &[b"HELLO", b"3", b"AUTH", username, password]);
+                replies += 1;
+            }
+            (Protocol::Resp2, Some(login)) => {
+                match username {
+                    Some(name) => {
+                        resp::write_command(out, &[b"AUTH", name, login.password.reveal()])
+                    }
+                    None => resp::write_command(out, &[b"AUTH", login.password.reveal()]),
+                }
+                replies += 1;
+            }
+            (Protocol::Resp2, None) => {}
+        }
+        if self.database != 0 {
+            resp::write_command(out, &[b"SELECT", self.database.to_string().as_bytes()]);
+            replies += 1;
+        }
+        replies
+    }
+}
+
+/// What a client set on its connection.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    /// Keys the client's lanes.
+    pub standing: Rc<Standing>,
+    /// CLIENT SETNAME.
+    pub name: Option<Box<[u8]>>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub lib_name: Option<Box<[u8]>>,
+    /// CLIENT SETINFO LIB-VER.
+    pub lib_version: Option<Box<[u8]>>,
+}
+
+impl Conversation {
+    /// A new client's.
+    pub fn new(standing: Rc<Standing>) -> Self {
+        Self { standing, name: None, lib_name: None, lib_version: None }
+    }
+
+    /// CLIENT SETNAME or SETINFO.
+    pub fn describe(&mut self, command: ClientCommand) {
+        match command {
+            ClientCommand::SetName(name) => self.name = (!name.is_empty()).then_some(name),
+            ClientCommand::SetLibName(name) => self.lib_name = Some(name),
+            ClientCommand::SetLibVersion(version) => self.lib_version = Some(version),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handshake(standing: &Standing) -> (u32, String) {
+        let mut out = Vec::new();
+        let replies = standing.handshake(&mut out);
+        (replies, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_plain_standing_needs_no_handshake() {
+        assert_eq!(handshake(&Standing::default()), (0, String::new()));
+    }
+
+    #[test]
+    fn login_protocol_and_database_in_that_order() {
+        let login = Login { username: None, password: b"pw".as_slice().into() };
+        let standing =
+            Standing { database: 3, protocol: Protocol::Resp3, login: Some(login.clone()) };
+        let (replies, text) = handshake(&standing);
+        assert_eq!(replies, 2);
+        assert!(text.starts_with(
+            "*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$2\r\npw"
+        ));
+        assert!(text.ends_with("*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"));
+        let standing = Standing { login: Some(login), ..Standing::default() };
+        assert_eq!(handshake(&standing), (1, "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n".to_owned()));
+    }
+
+    #[test]
+    fn a_password_does_not_show() {
+        let login = Login { username: None, password: b"hunter2".as_slice().into() };
+        assert!(!format!("{login:?}").contains("hunter2"));
+    }
+}

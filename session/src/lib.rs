@@ -1,0 +1,25 @@
+//! One client's conversation: what a command means for the connection it came by.
+//!
+//! Pure: classification of commands, the answers that Redkeel gives itself, the state that a client
+//! expects its connection to have (database, protocol, name, transaction, subscriptions).
+
+mod answer;
+mod blocking;
+mod call;
+mod classify;
+mod client;
+mod conversation;
+mod subscriptions;
+mod transaction;
+
+pub use answer::{Refusal, error, refusal};
+pub use blocking::with_remaining;
+pub use call::Call;
+pub use classify::{Local, PinReason, Rejection, Rules, Target, Way, classify, classify_begun};
+pub use client::{
+    AuthRequest, ClientCommand, HelloRequest, ReplyMode, parse_auth, parse_client, parse_hello,
+    parse_select,
+};
+pub use conversation::{Conversation, HiddenBytes, Login, Standing};
+pub use subscriptions::{PubSubValue, Subscriptions, pubsub_value, without_confirmed};
+pub use transaction::{Effect, Transaction, effect, element};
