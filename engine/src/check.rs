@@ -1,0 +1,163 @@
+//! What must hold between two turns. For tests: the simulator asks after every turn.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::Engine;
+use crate::client::{Client, OUTPUT_FULL, Parked, State};
+use crate::input::STREAM_ABOVE;
+use crate::reply::STALL_ABOVE;
+use crate::slots::Key;
+use crate::upstream::{Pending, PendingKind, Sharing, Upstream};
+
+/// Bytes that may come in one turn before a limit is looked at again.
+const SLACK: usize = 256 * 1024;
+
+impl Engine {
+    /// # Panics
+    ///
+    /// If the engine contradicts itself.
+    #[doc(hidden)]
+    pub fn check(&self) {
+        let mut owed: HashMap<Key, (u32, Key)> = HashMap::new();
+        for key in self.upstreams.keys() {
+            if let Some(upstream) = self.upstreams.get(key) {
+                self.check_upstream(key, upstream, &mut owed);
+            }
+        }
+        for key in self.clients.keys() {
+            if let Some(client) = self.clients.get(key) {
+                self.check_client(key, client, owed.remove(&key));
+            }
+        }
+        self.check_gauges();
+        assert!(self.ready.is_empty(), "clients are left to go on with");
+    }
+
+    fn check_upstream(&self, key: Key, upstream: &Upstream, owed: &mut HashMap<Key, (u32, Key)>) {
+        let node = &self.pools[upstream.pool].nodes[upstream.node];
+        assert!(node.connections.contains(&key), "{key:?} is not in its node's list");
+        let lane = node.lanes.iter().any(|(_, other)| *other == key);
+        let spare = node.spare.iter().any(|(_, other)| *other == key);
+        assert_eq!(lane, upstream.is_lane(), "{key:?} is in the list of lanes");
+        assert_eq!(spare, upstream.sharing == Sharing::Pinned(None), "{key:?} is a spare one");
+        if let Some(owner) = upstream.owner() {
+            let bound = self.clients.get(owner).and_then(|client| client.bound);
+            assert!(
+                bound.is_some_and(|bound| bound.pinned && bound.upstream == key),
+                "{key:?} belongs to {owner:?}, which has {bound:?}"
+            );
+        }
+        let mut kept = 0;
+        for pending in &upstream.queue {
+            kept += pending.len as usize;
+            assert!(pending.replies > 0, "{key:?} waits for no reply: {pending:?}");
+            if let Some(client) = counted(pending) {
+                let entry = owed.entry(client).or_insert((0, key));
+                entry.0 += 1;
+                assert_eq!(entry.1, key, "{client:?} has commands on two connections");
+            }
+        }
+        let streams = matches!(upstream.sharing, Sharing::Raw(_))
+            || upstream.queue.iter().any(|pending| pending.kind == PendingKind::Streamed);
+        assert!(
+            streams || upstream.requests.len() == kept,
+            "{key:?} keeps {} bytes for {kept} bytes of commands",
+            upstream.requests.len()
+        );
+        let due = upstream.queue.iter().filter(|p| p.client.is_some()).map(|p| p.due).min();
+        if let Some(due) = due.filter(|_| upstream.is_ready() && upstream.stalled.is_none()) {
+            // It sleeps a millisecond at least.
+            let latest = due + Duration::from_millis(1);
+            assert!(upstream.armed <= latest, "{key:?} sleeps beyond {due:?}");
+        }
+        if let Some(stall) = upstream.stalled {
+            let stalls = self.clients.get(stall.client).and_then(|c| c.special.as_ref()?.stalls);
+            assert_eq!(stalls, Some(key), "{key:?} waits for a client that does not know");
+        }
+    }
+
+    fn check_client(&self, key: Key, client: &Client, owed: Option<(u32, Key)>) {
+        let unanswered = owed.map_or(0, |(count, _)| count);
+        assert_eq!(client.unanswered, unanswered, "{key:?}: unanswered commands");
+        if let Some((_, upstream)) = owed {
+            let bound = client.bound.map(|bound| bound.upstream);
+            assert_eq!(bound, Some(upstream), "{key:?} has commands elsewhere than it is bound to");
+        }
+        if let Some(bound) = client.bound.filter(|bound| bound.pinned) {
+            let owner = self.upstreams.get(bound.upstream).and_then(Upstream::owner);
+            assert_eq!(owner, Some(key), "{key:?} holds a pinned connection that is not its own");
+        }
+        let held = client.trouble.as_ref().is_some_and(|trouble| trouble.held);
+        match client.parked {
+            _ if client.state != State::Open => {}
+            Parked::No => {
+                let ready = client.trouble.as_ref().map_or(0, |trouble| trouble.ready.len());
+                assert!(
+                    ready == 0 || client.queued,
+                    "{key:?} is owed {ready} replies for ever: {client:?}"
+                );
+            }
+            Parked::Answers => assert!(
+                unanswered > 0,
+                "{key:?} waits for answers that nobody owes: {:?} {:?}",
+                client.trouble,
+                client.special
+            ),
+            Parked::Output => {
+                assert!(client.output.unsent() >= OUTPUT_FULL / 2, "{key:?} waits for room it has");
+            }
+            Parked::Hold => {
+                assert!(held && client.listed, "{key:?} is held and not listed");
+                assert!(client.armed != topology::Time::MAX, "{key:?} is held for ever");
+            }
+            Parked::Upstream => {
+                let awaited = |upstream: &Upstream| upstream.waiters.contains(&key);
+                let mut upstreams = self.upstreams.keys().filter_map(|key| self.upstreams.get(key));
+                assert!(
+                    upstreams.any(awaited),
+                    "{key:?} waits for a connection that does not know"
+                );
+            }
+        }
+        let limit = self.pools[client.pool].settings.limits.client_output as usize;
+        let most = limit.max(STALL_ABOVE) + STREAM_ABOVE as usize + SLACK;
+        let unsent = client.output.unsent();
+        assert!(unsent <= most, "{key:?} has {unsent} bytes of unread replies");
+    }
+
+    fn check_gauges(&self) {
+        for (index, pool) in self.pools.iter().enumerate() {
+            let clients = self.clients.keys().filter_map(|key| self.clients.get(key));
+            let clients: Vec<&Client> = clients.filter(|client| client.pool == index).collect();
+            assert_eq!(pool.counts.clients, clients.len() as u64, "gauge of clients");
+            let held: Vec<_> = clients
+                .iter()
+                .filter_map(|client| client.trouble.as_ref())
+                .filter(|trouble| trouble.held)
+                .collect();
+            assert_eq!(pool.counts.held, held.len() as u64, "gauge of held clients");
+            let bytes: u64 = held.iter().map(|trouble| trouble.held_bytes as u64).sum();
+            assert_eq!(pool.counts.held_bytes, bytes, "gauge of held bytes");
+            let mut pinned_in_use = 0;
+            for node in &pool.nodes {
+                let upstreams = node.connections.iter().filter_map(|key| self.upstreams.get(*key));
+                let upstreams: Vec<&Upstream> = upstreams.collect();
+                assert_eq!(upstreams.len(), node.connections.len(), "connections that are gone");
+                let in_flight: usize = upstreams.iter().map(|upstream| upstream.queue.len()).sum();
+                assert_eq!(node.counts.in_flight, in_flight as u64, "gauge of unanswered commands");
+                let lanes = upstreams.iter().filter(|upstream| upstream.is_lane()).count();
+                assert_eq!(node.counts.lanes, lanes as u64, "gauge of lanes");
+                let pinned = upstreams.len() - lanes;
+                assert_eq!(node.counts.pinned, pinned as u64, "gauge of pinned connections");
+                pinned_in_use += upstreams.iter().filter(|own| own.owner().is_some()).count();
+            }
+            assert_eq!(pool.counts.pinned, pinned_in_use as u64, "gauge of pinned clients");
+        }
+    }
+}
+
+/// The client that waits for this command.
+fn counted(pending: &Pending) -> Option<Key> {
+    pending.client.filter(|_| !pending.flags.swallow)
+}

@@ -1,0 +1,216 @@
+//! Commands for which there is no node now wait in their client's input, up to `hold`.
+
+use std::time::Duration;
+
+use config::Mode;
+use topology::Sighting;
+
+use crate::Engine;
+use crate::client::{Parked, State};
+use crate::conn::{Action, ConnId};
+use crate::slots::Key;
+use crate::upstream::PendingKind;
+
+/// While commands are held, the control plane is reminded of suspected nodes at this interval.
+pub(crate) const REMIND: Duration = Duration::from_millis(100);
+/// An error or a QUIT is followed by FIN; for this long the client may take to close.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// The client's next command waits for a node.
+    pub(crate) fn hold(&mut self, key: Key) {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.parked = Parked::Hold;
+        let pool = &mut self.pools[client.pool];
+        let trouble = client.trouble_mut();
+        trouble.since.get_or_insert(now);
+        // A client that is looked at again, in vain, is still held for the first time.
+        pool.counts.held_total += u64::from(trouble.held_since.is_none());
+        let since = *trouble.held_since.get_or_insert(now);
+        if !std::mem::replace(&mut trouble.held, true) {
+            pool.counts.held += 1;
+        }
+        let until = since + pool.settings.timeouts.hold;
+        self.arm_client(key, until.min(now + REMIND));
+        self.await_snapshot(key);
+    }
+
+    /// The client goes on when there is a new Snapshot.
+    pub(crate) fn await_snapshot(&mut self, key: Key) {
+        if let Some(client) = self.clients.get_mut(key)
+            && !std::mem::replace(&mut client.listed, true)
+        {
+            self.pools[client.pool].held.push(key);
+        }
+    }
+
+    /// The client goes on, or is gone.
+    pub(crate) fn unhold(&mut self, key: Key) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        let pool = &mut self.pools[client.pool];
+        if let Some(trouble) = client.trouble.as_deref_mut()
+            && std::mem::take(&mut trouble.held)
+        {
+            pool.counts.held = pool.counts.held.saturating_sub(1);
+            let bytes = std::mem::take(&mut trouble.held_bytes) as u64;
+            pool.counts.held_bytes = pool.counts.held_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Keeps count of what a held client has waiting; above `hold_bytes` it waits no longer.
+    pub(crate) fn count_held_bytes(&mut self, key: Key) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        let pool = &mut self.pools[client.pool];
+        let len = client.input.len();
+        let Some(trouble) = client.trouble.as_deref_mut().filter(|trouble| trouble.held) else {
+            return;
+        };
+        pool.counts.held_bytes =
+            (pool.counts.held_bytes + len as u64).saturating_sub(trouble.held_bytes as u64);
+        trouble.held_bytes = len;
+        if pool.counts.held_bytes > pool.hold_bytes && trouble.expired == 0 {
+            trouble.expired = len;
+            trouble.over_limit = true;
+            trouble.held_since = None;
+            self.queue(key);
+        }
+    }
+
+    pub(crate) fn client_timer(&mut self, key: Key) {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.armed = topology::Time::MAX;
+        if let State::Lingering { until } = client.state {
+            if now >= until {
+                self.actions.push(Action::Close(ConnId::client(key)));
+                return self.client_closed(key);
+            }
+            return self.arm_client(key, until);
+        }
+        let pool = client.pool;
+        let timeouts = &self.pools[pool].settings.timeouts;
+        let (hold, idle) = (timeouts.hold, timeouts.client_idle);
+        if client.parked == Parked::Hold {
+            let waiting = client.input.len();
+            let trouble = client.trouble_mut();
+            let until = trouble.held_since.unwrap_or(now) + hold;
+            if now >= until {
+                trouble.held_since = None;
+                trouble.over_limit = false;
+                trouble.expired = waiting.max(1);
+                return self.queue(key);
+            }
+            self.remind(pool);
+            return self.arm_client(key, until.min(now + REMIND));
+        }
+        if client.is_orphaned() {
+            return self.queue(key);
+        }
+        if !idle.is_zero() {
+            let at = client.last_input.max(client.last_output) + idle;
+            if now >= at && client.unanswered == 0 && !client.is_subscribed() {
+                self.actions.push(Action::Close(ConnId::client(key)));
+                return self.client_closed(key);
+            }
+            self.arm_client(key, at.max(now + REMIND));
+        }
+    }
+
+    /// Evidence may have been dropped on its way; without an answer to it, a suspected node would stay unused.
+    fn remind(&mut self, pool: usize) {
+        for node in 0..self.pools[pool].nodes.len() {
+            let state = &mut self.pools[pool].nodes[node];
+            if state.suspect.is_some_and(|since| self.now.since(since) >= REMIND) && !state.gone {
+                state.suspect = Some(self.now);
+                self.evidence(pool, node, Sighting::Silent);
+            }
+        }
+    }
+
+    /// The client is answered and told to go.
+    pub(crate) fn finish(&mut self, key: Key) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.state = State::Closing;
+        self.buffers.give(std::mem::take(&mut client.input));
+        if client.output.unsent() == 0 {
+            self.client_drained(key);
+        }
+    }
+
+    /// The client has sent its last byte.
+    pub(crate) fn client_ended(&mut self, key: Key) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.ended = true;
+        let raw = matches!(client.mode, Mode::Tcp(_));
+        let blocked =
+            client.bound.and_then(|bound| self.upstreams.get(bound.upstream)?.queue.front());
+        // As on a server: an element must not go to someone who is likely to have gone. Half a request is none.
+        let blocked = blocked.is_some_and(|front| front.kind == PendingKind::Blocking);
+        if raw || blocked || client.is_streaming() {
+            self.actions.push(Action::Close(ConnId::client(key)));
+            return self.client_closed(key);
+        }
+        self.close_if_served(key);
+    }
+
+    /// Closes a client that will send nothing more once it has all that it is owed.
+    pub(crate) fn close_if_served(&mut self, key: Key) {
+        let served = self.clients.get(key).is_some_and(|client| {
+            let waits = client.state == State::Open && client.parked != Parked::No;
+            client.ended && client.unanswered == 0 && client.output.unsent() == 0 && !waits
+        });
+        if served {
+            self.actions.push(Action::Close(ConnId::client(key)));
+            self.client_closed(key);
+        }
+    }
+
+    /// Everything written to the client has left.
+    pub(crate) fn client_drained(&mut self, key: Key) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        if client.ended {
+            self.close_if_served(key);
+        } else if client.state == State::Closing {
+            // Closing at once could destroy the last reply on its way, if the client is still sending.
+            let until = self.now + LINGER;
+            client.state = State::Lingering { until };
+            self.actions.push(Action::ShutdownWrite(ConnId::client(key)));
+            self.arm_client(key, until);
+        } else if self.draining {
+            self.close_if_idle(key);
+        }
+    }
+
+    /// A client's connection is gone.
+    pub(crate) fn client_closed(&mut self, key: Key) {
+        self.unhold(key);
+        self.unstall(key);
+        let Some(client) = self.clients.remove(key) else {
+            return;
+        };
+        let pool = &mut self.pools[client.pool];
+        pool.counts.clients = pool.counts.clients.saturating_sub(1);
+        if let Some(bound) = client.bound.filter(|bound| bound.pinned) {
+            // Blocked, watching, subscribed or in a transaction: the node must forget that at once, lest it pop an
+            // element for someone who has gone.
+            self.close_upstream(bound.upstream);
+        }
+        self.buffers.give(client.input);
+        client.output.free(&mut self.buffers);
+    }
+}

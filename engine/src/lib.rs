@@ -1,0 +1,385 @@
+//! One worker's world, without I/O: its clients, its connections to the nodes, what is held and what is sent again.
+//!
+//! In come bytes, connects, closes, writes, the time and Snapshots; out go bytes ([`Engine::output`]) and
+//! [`Action`]s. The I/O layer of `proxy` and the simulator of `testkit` drive it alike:
+//!
+//! 1. [`Engine::begin_turn`] with the time, [`Engine::snapshot`] if there is a new one;
+//! 2. [`Engine::received`], [`Engine::connected`], [`Engine::closed`], [`Engine::accept`] for what happened;
+//! 3. [`Engine::end_turn`]; then the actions are carried out and each dirty connection's output is written once,
+//!    with [`Engine::written`] after each write.
+
+mod buffer;
+mod check;
+mod client;
+mod command;
+mod conn;
+mod deadline;
+mod dispatch;
+mod drain;
+mod hold;
+mod input;
+mod local;
+mod pinned;
+mod pool;
+mod raw;
+mod recover;
+mod reply;
+mod slots;
+mod stream;
+mod timers;
+mod upstream;
+mod window;
+mod world;
+
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use config::Mode;
+use resp::RequestScanner;
+use session::{Conversation, Standing};
+use topology::{PoolId, Snapshot, Time, WorkerCounts};
+
+use crate::buffer::BufferPool;
+use crate::client::{Client, Parked, State};
+use crate::dispatch::Request;
+use crate::pool::Pool;
+use crate::slots::{Key, Slots};
+use crate::timers::Timers;
+use crate::upstream::Upstream;
+use crate::window::Window;
+
+pub use conn::{Action, ConnId, Gone};
+
+/// One worker's data plane.
+#[derive(Debug)]
+pub struct Engine {
+    now: Time,
+    pools: Vec<Pool>,
+    clients: Slots<Client>,
+    upstreams: Slots<Upstream>,
+    buffers: BufferPool,
+    timers: Timers,
+    actions: Vec<Action>,
+    dirty: Vec<ConnId>,
+    /// Clients to go on with before the turn ends.
+    ready: Vec<Key>,
+    standings: HashSet<Rc<Standing>>,
+    scanner: RequestScanner,
+    /// Looks ahead for the EXEC of a MULTI.
+    ahead: RequestScanner,
+    /// The requests that go out together.
+    batch: Vec<Request>,
+    /// Inline commands of the batch, as multibulk requests.
+    inline: Vec<u8>,
+    /// The batch's first key, where the pool balances by it.
+    batch_key: Option<std::ops::Range<usize>>,
+    snapshot_version: u64,
+    next_client_id: u64,
+    client_id_step: u64,
+    draining: bool,
+}
+
+/// What a worker is built from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// In configuration order.
+    pub pools: Vec<Arc<config::Pool>>,
+    /// How many workers share the pools' limits.
+    pub workers: usize,
+    /// This worker's place among them, from 0: its clients' identifiers are its own.
+    pub worker: usize,
+    /// Decides where ties begin to rotate.
+    pub seed: u64,
+}
+
+impl Engine {
+    /// A worker that knows no node yet: everything is held until the first Snapshot.
+    pub fn new(settings: &Settings) -> Self {
+        let mut random = fastrand::Rng::with_seed(settings.seed);
+        let pools = settings.pools.iter().zip(0..).map(|(pool, id)| {
+            Pool::new(PoolId(id), Arc::clone(pool), settings.workers, random.u64(..))
+        });
+        Self {
+            now: Time::ZERO,
+            pools: pools.collect(),
+            clients: Slots::new(),
+            upstreams: Slots::new(),
+            buffers: BufferPool::default(),
+            timers: Timers::default(),
+            actions: Vec::new(),
+            dirty: Vec::new(),
+            ready: Vec::new(),
+            standings: HashSet::new(),
+            scanner: RequestScanner::new(),
+            ahead: RequestScanner::new(),
+            batch: Vec::new(),
+            inline: Vec::new(),
+            batch_key: None,
+            snapshot_version: 0,
+            next_client_id: settings.worker as u64 + 1,
+            client_id_step: settings.workers.max(1) as u64,
+            draining: false,
+        }
+    }
+
+    /// A turn begins at `now`, which never goes back.
+    pub fn begin_turn(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
+    /// Takes over a Snapshot.
+    pub fn snapshot(&mut self, snapshot: &Snapshot) {
+        self.snapshot_version = snapshot.version;
+        for index in 0..self.pools.len() {
+            if let Some(view) = snapshot.pools.get(index) {
+                self.apply(index, view);
+            }
+        }
+    }
+
+    /// The version of the Snapshot in force.
+    pub fn snapshot_version(&self) -> u64 {
+        self.snapshot_version
+    }
+
+    /// A client connected to a listener of `pool`.
+    pub fn accept(&mut self, pool: PoolId, mode: Mode) -> ConnId {
+        let index = pool.0 as usize;
+        let id = self.next_client_id;
+        self.next_client_id += self.client_id_step;
+        let standing = Rc::clone(&self.pools[index].standing);
+        let counts = &mut self.pools[index].counts;
+        counts.clients += 1;
+        counts.clients_total += 1;
+        let key = self.clients.insert(Client {
+            id,
+            pool: index,
+            mode,
+            talk: Conversation::new(standing),
+            input: Vec::new(),
+            partial: None,
+            output: buffer::Output::default(),
+            bound: None,
+            unanswered: 0,
+            window: Window::new(),
+            behind_write: false,
+            for_primary: 0,
+            parked: Parked::No,
+            state: State::Open,
+            paused: false,
+            ended: false,
+            dirty: false,
+            queued: false,
+            listed: false,
+            armed: Time::MAX,
+            last_write: None,
+            last_input: self.now,
+            last_output: self.now,
+            trouble: None,
+            special: None,
+        });
+        let idle = self.pools[index].settings.timeouts.client_idle;
+        if !idle.is_zero() {
+            self.arm_client(key, self.now + idle);
+        }
+        if let Mode::Tcp(_) = mode {
+            self.queue(key);
+        }
+        ConnId::client(key)
+    }
+
+    /// Bytes came in.
+    pub fn received(&mut self, conn: ConnId, bytes: &[u8]) {
+        if conn.is_upstream() {
+            self.upstream_received(conn.key(), bytes);
+        } else {
+            self.client_received(conn.key(), bytes);
+        }
+    }
+
+    /// A [`Action::Connect`] succeeded.
+    pub fn connected(&mut self, conn: ConnId) {
+        self.upstream_connected(conn.key());
+    }
+
+    /// The client has sent its last byte. It may still read: what it is owed is written before it is closed.
+    pub fn ended(&mut self, client: ConnId) {
+        self.client_ended(client.key());
+    }
+
+    /// The connection is gone; the I/O layer has closed its socket.
+    pub fn closed(&mut self, conn: ConnId, gone: Gone) {
+        if conn.is_upstream() {
+            let cause = match gone {
+                Gone::Closed => recover::Cause::Lost,
+                Gone::Refused => recover::Cause::Refused,
+            };
+            self.upstream_lost(conn.key(), &cause);
+        } else {
+            self.client_closed(conn.key());
+        }
+    }
+
+    /// What is to be written to the connection now.
+    pub fn output(&self, conn: ConnId) -> &[u8] {
+        if conn.is_upstream() {
+            self.upstreams
+                .get(conn.key())
+                .map_or(&[], |upstream| if upstream.frozen { &[] } else { upstream.output() })
+        } else {
+            self.clients.get(conn.key()).map_or(&[], |client| client.output.pending())
+        }
+    }
+
+    /// The kernel took `count` bytes of [`Self::output`].
+    pub fn written(&mut self, conn: ConnId, count: usize) {
+        if conn.is_upstream() {
+            self.upstream_written(conn.key(), count);
+        } else {
+            self.client_written(conn.key(), count);
+        }
+    }
+
+    /// Goes on with everyone who can go on, and with what has become due.
+    pub fn end_turn(&mut self) {
+        while let Some((at, timer)) = self.timers.pop_due(self.now) {
+            match timer {
+                timers::Timer::Client(key) => {
+                    if self.clients.get(key).is_some_and(|client| client.armed == at) {
+                        self.client_timer(key);
+                    }
+                }
+                timers::Timer::Upstream(key) => {
+                    if self.upstreams.get(key).is_some_and(|upstream| upstream.armed == at) {
+                        self.upstream_timer(key);
+                    }
+                }
+            }
+        }
+        while let Some(key) = self.ready.pop() {
+            self.go_on(key);
+            if self.draining {
+                self.close_if_idle(key);
+            }
+        }
+    }
+
+    /// When [`Self::end_turn`] has something to do again, unless something happens before.
+    pub fn next_wake(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// Moves the connections that may have something to write to `into`.
+    pub fn take_dirty(&mut self, into: &mut Vec<ConnId>) {
+        for conn in self.dirty.drain(..) {
+            if conn.is_upstream() {
+                if let Some(upstream) = self.upstreams.get_mut(conn.key()) {
+                    upstream.dirty = false;
+                    into.push(conn);
+                }
+            } else if let Some(client) = self.clients.get_mut(conn.key()) {
+                client.dirty = false;
+                into.push(conn);
+            }
+        }
+    }
+
+    /// Moves what is asked of the I/O layer to `into`, in order.
+    pub fn take_actions(&mut self, into: &mut Vec<Action>) {
+        into.append(&mut self.actions);
+    }
+
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// The pool of a client.
+    pub fn pool_of(&self, conn: ConnId) -> Option<PoolId> {
+        if conn.is_upstream() {
+            return None;
+        }
+        self.clients.get(conn.key()).map(|client| self.pools[client.pool].id)
+    }
+
+    /// A copy of the counters.
+    pub fn counts(&self) -> WorkerCounts {
+        let pools = self.pools.iter().map(|pool| {
+            let mut counts = pool.counts.clone();
+            counts.nodes = pool
+                .nodes
+                .iter()
+                .filter(|node| !node.gone)
+                .map(|node| (node.id, node.counts.clone()))
+                .collect();
+            counts
+        });
+        WorkerCounts { pools: pools.collect() }
+    }
+
+    /// A client was turned away before it got here.
+    pub fn count_refused_client(&mut self, pool: PoolId) {
+        if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
+            pool.counts.clients_refused_total += 1;
+        }
+    }
+
+    fn queue(&mut self, key: Key) {
+        if let Some(client) = self.clients.get_mut(key)
+            && !client.queued
+        {
+            client.queued = true;
+            self.ready.push(key);
+        }
+    }
+
+    fn arm_client(&mut self, key: Key, at: Time) {
+        if let Some(client) = self.clients.get_mut(key)
+            && at < client.armed
+        {
+            client.armed = at;
+            self.timers.arm(at, timers::Timer::Client(key));
+        }
+    }
+
+    fn arm_upstream(&mut self, key: Key, at: Time) {
+        if let Some(upstream) = self.upstreams.get_mut(key)
+            && at < upstream.armed
+        {
+            upstream.armed = at;
+            self.timers.arm(at, timers::Timer::Upstream(key));
+        }
+    }
+
+    fn touch_client(&mut self, key: Key) {
+        if let Some(client) = self.clients.get_mut(key)
+            && !client.dirty
+        {
+            client.dirty = true;
+            self.dirty.push(ConnId::client(key));
+        }
+    }
+
+    fn touch_upstream(&mut self, key: Key) {
+        if let Some(upstream) = self.upstreams.get_mut(key)
+            && !upstream.dirty
+        {
+            upstream.dirty = true;
+            self.dirty.push(ConnId::upstream(key));
+        }
+    }
+
+    /// One shared value for equal standings, so that comparing two is mostly comparing pointers.
+    fn intern(&mut self, standing: Standing) -> Rc<Standing> {
+        if let Some(known) = self.standings.get(&standing) {
+            return Rc::clone(known);
+        }
+        if self.standings.len() >= 64 {
+            self.standings.retain(|standing| Rc::strong_count(standing) > 1);
+        }
+        let standing = Rc::new(standing);
+        self.standings.insert(Rc::clone(&standing));
+        standing
+    }
+}

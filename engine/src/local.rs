@@ -1,0 +1,450 @@
+//! Commands about the client's own connection.
+
+use std::rc::Rc;
+
+use config::{Auth, Mode};
+use resp::Protocol;
+use session::{
+    Call, ClientCommand, Effect, Local, ReplyMode, Standing, Target, Transaction, effect,
+    parse_auth, parse_client, parse_hello, parse_select,
+};
+use topology::ErrorKind;
+
+use crate::Engine;
+use crate::client::{Hook, Parked};
+use crate::input::Step;
+use crate::pool::Wish;
+use crate::slots::Key;
+use crate::upstream::PendingKind;
+
+impl Engine {
+    pub(crate) fn local(&mut self, key: Key, call: Call<'_>, bytes: &[u8], local: Local) -> Step {
+        let queued = self.transaction_of(key).is_open();
+        match local {
+            Local::Quit => {
+                let step = self.reply_simple(key, "OK");
+                self.finish(key);
+                step
+            }
+            Local::HangUp => {
+                self.finish(key);
+                Step::Done
+            }
+            Local::Reset => self.reset(key),
+            // The node says in its own words that a subscriber may not.
+            _ if self.only_listens(key) => {
+                self.one(key, bytes, Target::Primary, false, PendingKind::Plain)
+            }
+            Local::Exec | Local::Discard => self.end_transaction(key, bytes, local),
+            _ if queued => self.queued_local(key, call, bytes, local),
+            Local::Unwatch => self.unwatch(key, bytes),
+            Local::Select => self.select(key, call, bytes),
+            Local::Auth => self.auth(key, call, bytes),
+            Local::Hello => self.hello(key, call),
+            Local::Client => self.client_command(key, call, bytes),
+        }
+    }
+
+    fn has_pin(&self, key: Key) -> bool {
+        self.clients.get(key).and_then(|client| client.bound).is_some_and(|bound| bound.pinned)
+    }
+
+    /// Is it a subscriber in RESP2?
+    fn only_listens(&self, key: Key) -> bool {
+        self.clients.get(key).is_some_and(|client| {
+            client.is_subscribed() && client.talk.standing.protocol == Protocol::Resp2
+        })
+    }
+
+    /// The target of commands that any node of the endpoint can answer.
+    fn home(&self, key: Key) -> Target {
+        match self.clients.get(key).map(|client| client.mode) {
+            Some(Mode::Read) => Target::Reads,
+            _ => Target::Primary,
+        }
+    }
+
+    fn end_transaction(&mut self, key: Key, bytes: &[u8], local: Local) -> Step {
+        let transaction = self.transaction_of(key);
+        if !transaction.is_open() {
+            let name = if local == Local::Exec { "EXEC" } else { "DISCARD" };
+            self.reply_error(key, ErrorKind::Command, &format!("ERR {name} without MULTI"));
+            return Step::Done;
+        }
+        if transaction == Transaction::Refused && local == Local::Exec {
+            // A command inside was refused here: the node must forget the others. Closing does that.
+            self.drop_pin(key);
+            let text = "EXECABORT Transaction discarded because of previous errors.";
+            self.reply_error(key, ErrorKind::ExecAbort, text);
+            return Step::Done;
+        }
+        let kind = if local == Local::Exec { PendingKind::Exec } else { PendingKind::Discard };
+        if let Some(client) = self.clients.get_mut(key) {
+            let special = client.special_mut();
+            special.transaction = Transaction::None;
+            special.watching = false;
+            if local == Local::Discard {
+                special.effects.clear();
+            }
+        }
+        self.one(key, bytes, Target::Primary, false, kind)
+    }
+
+    fn reset(&mut self, key: Key) -> Step {
+        self.drop_pin(key);
+        let Some(client) = self.clients.get_mut(key) else {
+            return Step::Done;
+        };
+        client.special = None;
+        client.talk = session::Conversation::new(Rc::clone(&self.pools[client.pool].standing));
+        self.reply_simple(key, "RESET")
+    }
+
+    /// Inside MULTI the node queues them; what they change on its connection ends with that connection, and what they
+    /// change about the client begins when EXEC has run them.
+    fn queued_local(&mut self, key: Key, call: Call<'_>, bytes: &[u8], local: Local) -> Step {
+        let Some(client) = self.clients.get_mut(key) else {
+            return Step::Done;
+        };
+        let effect = effect(call, local);
+        let logs_in = match &effect {
+            Some(Effect::Login(_)) => true,
+            Some(Effect::Hello(hello)) => hello.login.is_some(),
+            _ => false,
+        };
+        let own_login = self.pools[client.pool].settings.auth == Auth::PassThrough;
+        let reply = local == Local::Client && call.arg(1).eq_ignore_ascii_case(b"REPLY");
+        if reply || (logs_in && !own_login) {
+            let what = if reply { "CLIENT REPLY" } else { "AUTH" };
+            let text = format!("ERR {what} is not allowed in transactions");
+            self.set_transaction(key, Transaction::Refused);
+            return self.command_error(key, &text);
+        }
+        let special = client.special_mut();
+        special.tainted |= local != Local::Unwatch;
+        special.effects.extend(effect.map(|effect| (special.queued, effect)));
+        self.one(key, bytes, Target::Primary, false, PendingKind::Plain)
+    }
+
+    fn unwatch(&mut self, key: Key, bytes: &[u8]) -> Step {
+        let watching = self.clients.get_mut(key).is_some_and(|client| {
+            client.special.as_mut().is_some_and(|special| {
+                special.transaction = Transaction::None;
+                std::mem::take(&mut special.watching)
+            })
+        });
+        if watching {
+            return self.one(key, bytes, Target::Primary, true, PendingKind::Discard);
+        }
+        self.reply_simple(key, "OK")
+    }
+
+    fn select(&mut self, key: Key, call: Call<'_>, bytes: &[u8]) -> Step {
+        let database = match parse_select(call) {
+            Ok(database) => database,
+            Err(text) => return self.command_error(key, &text),
+        };
+        let Some(client) = self.clients.get(key) else {
+            return Step::Done;
+        };
+        let standing = Standing { database, ..(*client.talk.standing).clone() };
+        let standing = self.intern(standing);
+        if self.has_pin(key) {
+            return self.hooked(key, bytes, Hook::Standing(standing));
+        }
+        match self.ensure(key, &standing) {
+            Ensured::Ready => {
+                self.set_standing(key, standing);
+                self.reply_simple(key, "OK")
+            }
+            Ensured::Answered => Step::Done,
+            Ensured::Wait => Step::Wait,
+        }
+    }
+
+    fn auth(&mut self, key: Key, call: Call<'_>, bytes: &[u8]) -> Step {
+        let login = match parse_auth(call) {
+            Ok(login) => login,
+            Err(text) => return self.command_error(key, &text),
+        };
+        let Some(client) = self.clients.get(key) else {
+            return Step::Done;
+        };
+        if self.pools[client.pool].settings.auth == Auth::None {
+            // What a server without a password says.
+            return self.command_error(
+                key,
+                "ERR AUTH <password> called without any password configured for the default user. \
+                 Are you sure your configuration is correct?",
+            );
+        }
+        let standing = Standing { login: Some(login), ..(*client.talk.standing).clone() };
+        let standing = self.intern(standing);
+        if self.has_pin(key) {
+            return self.hooked(key, bytes, Hook::Standing(standing));
+        }
+        match self.ensure(key, &standing) {
+            // The lane of these credentials is asked as well: they may have been revoked since it was opened.
+            Ensured::Ready => {
+                self.hooked_over(key, bytes, &Rc::clone(&standing), Hook::Standing(standing))
+            }
+            Ensured::Answered => Step::Done,
+            Ensured::Wait => Step::Wait,
+        }
+    }
+
+    fn hello(&mut self, key: Key, call: Call<'_>) -> Step {
+        let hello = match parse_hello(call) {
+            Ok(hello) => hello,
+            Err(text) => return self.command_error(key, &text),
+        };
+        let Some(client) = self.clients.get(key) else {
+            return Step::Done;
+        };
+        let mut standing = (*client.talk.standing).clone();
+        if let Some(protocol) = hello.protocol {
+            standing.protocol = protocol;
+        }
+        let pass_through = self.pools[client.pool].settings.auth == Auth::PassThrough;
+        let login = hello.login.filter(|_| pass_through);
+        if login.is_some() {
+            standing.login.clone_from(&login);
+        }
+        let standing = self.intern(standing);
+        let mut auth: Vec<&[u8]> = Vec::new();
+        if let Some(login) = &login {
+            let user = login.username.as_deref().unwrap_or(b"default");
+            auth.extend([b"AUTH", user, login.password.reveal()]);
+        }
+        let hook = Hook::Hello { standing: Rc::clone(&standing), name: hello.name.clone() };
+        let mut command = Vec::new();
+        if self.has_pin(key) {
+            let version: &[u8] = if standing.protocol == Protocol::Resp3 { b"3" } else { b"2" };
+            auth.splice(..0, [b"HELLO", version]);
+            resp::write_command(&mut command, &auth);
+            return self.hooked(key, &command, hook);
+        }
+        match self.ensure(key, &standing) {
+            Ensured::Answered => return Step::Done,
+            Ensured::Wait => return Step::Wait,
+            Ensured::Ready => {}
+        }
+        if !auth.is_empty() {
+            resp::write_command(&mut command, &auth);
+            return self.hooked_over(key, &command, &standing, hook);
+        }
+        self.set_standing(key, standing);
+        if let (Some(client), Some(name)) = (self.clients.get_mut(key), hello.name) {
+            client.talk.name = (!name.is_empty()).then_some(name);
+        }
+        let greeting = self.greeting(key);
+        self.reply(key, |out, _| out.extend_from_slice(&greeting));
+        Step::Done
+    }
+
+    /// HELLO's reply.
+    pub(crate) fn greeting(&self, key: Key) -> Vec<u8> {
+        let mut out = Vec::new();
+        let Some(client) = self.clients.get(key) else {
+            return out;
+        };
+        let pool = &self.pools[client.pool];
+        let protocol = client.talk.standing.protocol;
+        let node = pool.primary.or_else(|| pool.nodes.iter().position(|node| node.readable));
+        let version = node.map_or("", |node| &*pool.nodes[node].version);
+        resp::write_map_header(&mut out, 7, protocol);
+        let mut field = |name: &str, value: &str| {
+            resp::write_bulk(&mut out, name.as_bytes());
+            resp::write_bulk(&mut out, value.as_bytes());
+        };
+        field("server", "redis");
+        field("version", version);
+        resp::write_bulk(&mut out, b"proto");
+        resp::write_integer(&mut out, if protocol == resp::Protocol::Resp3 { 3 } else { 2 });
+        resp::write_bulk(&mut out, b"id");
+        resp::write_integer(&mut out, i64::try_from(client.id).unwrap_or(i64::MAX));
+        let mut field = |name: &str, value: &str| {
+            resp::write_bulk(&mut out, name.as_bytes());
+            resp::write_bulk(&mut out, value.as_bytes());
+        };
+        field("mode", "standalone");
+        field("role", if client.mode == Mode::Read { "replica" } else { "master" });
+        resp::write_bulk(&mut out, b"modules");
+        resp::write_array_header(&mut out, 0);
+        out
+    }
+
+    fn client_command(&mut self, key: Key, call: Call<'_>, bytes: &[u8]) -> Step {
+        let command = match parse_client(call) {
+            Ok(command) => command,
+            Err(text) => return self.command_error(key, &text),
+        };
+        let Some(client) = self.clients.get_mut(key) else {
+            return Step::Done;
+        };
+        let tracking = client.special.as_ref().is_some_and(|special| special.tracking.is_some());
+        match command {
+            ClientCommand::Id => {
+                let id = i64::try_from(client.id).unwrap_or(i64::MAX);
+                self.reply(key, |out, _| resp::write_integer(out, id));
+                Step::Done
+            }
+            ClientCommand::GetName => {
+                let name = client.talk.name.clone();
+                self.reply(key, |out, protocol| match &name {
+                    Some(name) => resp::write_bulk(out, name),
+                    None => resp::write_null(out, protocol),
+                });
+                Step::Done
+            }
+            command @ (ClientCommand::SetName(_)
+            | ClientCommand::SetLibName(_)
+            | ClientCommand::SetLibVersion(_)) => {
+                client.talk.describe(command);
+                self.reply_simple(key, "OK")
+            }
+            ClientCommand::Info => {
+                let info = self.client_info(key);
+                self.reply(key, |out, protocol| {
+                    resp::write_verbatim(out, info.as_bytes(), protocol)
+                });
+                Step::Done
+            }
+            ClientCommand::Reply(mode) => {
+                let special = client.special_mut();
+                // Where there are no replies at all, none can be skipped.
+                if mode != ReplyMode::Skip || special.reply_mode != ReplyMode::Off {
+                    special.reply_mode = mode;
+                }
+                if mode == ReplyMode::On { self.reply_simple(key, "OK") } else { Step::Done }
+            }
+            ClientCommand::Accept => self.reply_simple(key, "OK"),
+            ClientCommand::GetRedirect if !tracking => {
+                self.reply(key, |out, _| resp::write_integer(out, -1));
+                Step::Done
+            }
+            ClientCommand::Tracking { on } => self.tracking(key, call, bytes, on),
+            ClientCommand::GetRedirect | ClientCommand::AboutTracking | ClientCommand::Server => {
+                let home = self.home(key);
+                self.one(key, bytes, home, false, PendingKind::Plain)
+            }
+        }
+    }
+
+    /// One line in the form of CLIENT INFO.
+    fn client_info(&self, key: Key) -> String {
+        let Some(client) = self.clients.get(key) else {
+            return String::new();
+        };
+        let text = |bytes: &Option<Box<[u8]>>| {
+            bytes.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
+        };
+        let standing = &client.talk.standing;
+        let user = standing.login.as_ref().and_then(|login| login.username.as_deref());
+        format!(
+            "id={} name={} db={} user={} resp={} lib-name={} lib-ver={}\n",
+            client.id,
+            text(&client.talk.name),
+            standing.database,
+            String::from_utf8_lossy(user.unwrap_or(b"default")),
+            if standing.protocol == resp::Protocol::Resp3 { 3 } else { 2 },
+            text(&client.talk.lib_name),
+            text(&client.talk.lib_version),
+        )
+    }
+
+    fn tracking(&mut self, key: Key, call: Call<'_>, bytes: &[u8], on: bool) -> Step {
+        if on && (3..call.len()).any(|index| call.arg(index).eq_ignore_ascii_case(b"REDIRECT")) {
+            return self.command_error(
+                key,
+                "ERR redkeel: CLIENT TRACKING with REDIRECT is not supported behind a proxy; use RESP3 (HELLO 3)",
+            );
+        }
+        if !on && !self.has_pin(key) {
+            return self.reply_simple(key, "OK");
+        }
+        let home = self.home(key);
+        if let Err(why) = self.pin(key, home) {
+            return self.no_way(key, home, why);
+        }
+        self.hooked(key, bytes, Hook::Tracking(on.then(|| bytes.to_vec())))
+    }
+
+    fn command_error(&mut self, key: Key, text: &str) -> Step {
+        self.reply_error(key, ErrorKind::Command, text);
+        Step::Done
+    }
+
+    pub(crate) fn set_standing(&mut self, key: Key, standing: Rc<Standing>) {
+        if let Some(client) = self.clients.get_mut(key) {
+            client.talk.standing = standing;
+        }
+    }
+
+    /// A command over the client's own connection whose success changes the client.
+    fn hooked(&mut self, key: Key, bytes: &[u8], hook: Hook) -> Step {
+        if let Some(client) = self.clients.get_mut(key) {
+            client.special_mut().hook = Some(hook);
+        }
+        let home = self.home(key);
+        self.one(key, bytes, home, true, PendingKind::Hook)
+    }
+
+    /// The same over the lane of another standing.
+    fn hooked_over(&mut self, key: Key, bytes: &[u8], standing: &Rc<Standing>, hook: Hook) -> Step {
+        let Some(client) = self.clients.get_mut(key) else {
+            return Step::Done;
+        };
+        let present = std::mem::replace(&mut client.talk.standing, Rc::clone(standing));
+        let step = self.hooked(key, bytes, hook);
+        self.set_standing(key, present);
+        step
+    }
+
+    /// Is there a lane of this standing, so that the node has agreed to it?
+    fn ensure(&mut self, key: Key, standing: &Rc<Standing>) -> Ensured {
+        let home = self.home(key);
+        let Some(client) = self.clients.get_mut(key) else {
+            return Ensured::Answered;
+        };
+        let pool = client.pool;
+        if let Some(error) =
+            client.special.as_mut().and_then(|special| special.standing_error.take())
+        {
+            self.reply(key, |out, _| out.extend_from_slice(&error));
+            return Ensured::Answered;
+        }
+        let wish = Wish { target: home, standing, key: None, avoid: None, now: self.now };
+        let lane = match self.pools[pool].choose(&wish) {
+            Some(node) => self.lane(pool, node, standing),
+            None => Err(crate::dispatch::NoWay::NoNode),
+        };
+        match lane {
+            Ok(lane) => {
+                let Some(upstream) = self.upstreams.get_mut(lane) else {
+                    return Ensured::Answered;
+                };
+                if upstream.is_ready() {
+                    return Ensured::Ready;
+                }
+                upstream.waiters.push(key);
+                self.park(key, Parked::Upstream, 0);
+                Ensured::Wait
+            }
+            Err(why) => match self.no_way(key, home, why) {
+                Step::Done => Ensured::Answered,
+                Step::Wait => Ensured::Wait,
+            },
+        }
+    }
+}
+
+/// What became of the wish for a lane of a certain standing.
+enum Ensured {
+    /// There is one.
+    Ready,
+    /// There is none, and the client has been told.
+    Answered,
+    /// It is being opened; the client is parked.
+    Wait,
+}

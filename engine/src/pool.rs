@@ -1,0 +1,324 @@
+//! What one worker knows of a pool: its nodes as the Snapshot has them, and what it saw of them since.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use config::Reads;
+use routing::{Balancer, Candidate};
+use session::{Standing, Target};
+use topology::{
+    Address, Health, LearnedCommands, NodeCounts, NodeId, NodeView, PoolCounts, PoolId, PoolView,
+    Role, Time,
+};
+
+use crate::slots::Key;
+
+/// One pool in one worker.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) id: PoolId,
+    pub(crate) settings: Arc<config::Pool>,
+    pub(crate) limits: resp::Limits,
+    pub(crate) nodes: Vec<Node>,
+    /// Index of the node that takes writes.
+    pub(crate) primary: Option<usize>,
+    /// The last one that did; its connections are kept until another follows it.
+    pub(crate) last_primary: Option<usize>,
+    pub(crate) learned: Arc<LearnedCommands>,
+    pub(crate) counts: PoolCounts,
+    pub(crate) held: Vec<Key>,
+    /// This worker's share of `hold_bytes`.
+    pub(crate) hold_bytes: u64,
+    /// This worker's share of `max_pinned`.
+    pub(crate) max_pinned: usize,
+    /// What a new client's connection is.
+    pub(crate) standing: Rc<Standing>,
+    balancer: Balancer,
+    candidates: Vec<Candidate>,
+}
+
+/// One node in one worker.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) name: Arc<str>,
+    pub(crate) address: Address,
+    pub(crate) health: Health,
+    pub(crate) role: Role,
+    pub(crate) readable: bool,
+    pub(crate) weight: u32,
+    pub(crate) backup: bool,
+    pub(crate) version: Arc<str>,
+    /// Something was seen that a probe has not settled yet: no new commands.
+    pub(crate) suspect: Option<Time>,
+    /// When the probe was sent that it answered last, as far as the Snapshots say.
+    pub(crate) proven_at: Time,
+    /// No longer in the Snapshot; its place is free once its connections are closed.
+    pub(crate) gone: bool,
+    pub(crate) lanes: Vec<(Rc<Standing>, Key)>,
+    pub(crate) spare: Vec<(Rc<Standing>, Key)>,
+    /// All its connections of this worker.
+    pub(crate) connections: Vec<Key>,
+    /// Standings whose credentials this node refuses, and since when.
+    pub(crate) refuses: Vec<(Rc<Standing>, Time)>,
+    pub(crate) counts: NodeCounts,
+}
+
+/// For this long a node that refused a client's credentials is not asked again on that client's behalf.
+const REFUSAL_MEMORY: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl Node {
+    fn new(view: &NodeView) -> Self {
+        Self {
+            id: view.id,
+            name: Arc::clone(&view.name),
+            address: view.address.clone(),
+            health: view.health,
+            role: view.role,
+            readable: view.readable,
+            weight: view.weight,
+            backup: view.backup,
+            version: Arc::clone(&view.version),
+            suspect: None,
+            proven_at: view.proven_at,
+            gone: false,
+            lanes: Vec::new(),
+            spare: Vec::new(),
+            connections: Vec::new(),
+            refuses: Vec::new(),
+            counts: NodeCounts::default(),
+        }
+    }
+
+    /// May it be given new commands at all?
+    pub(crate) fn is_usable(&self) -> bool {
+        self.health == Health::Up && self.suspect.is_none() && !self.gone
+    }
+
+    fn refuses(&self, standing: &Standing, now: Time) -> bool {
+        self.refuses
+            .iter()
+            .any(|(refused, since)| **refused == *standing && now.since(*since) < REFUSAL_MEMORY)
+    }
+
+    fn update(&mut self, view: &NodeView) {
+        self.name = Arc::clone(&view.name);
+        self.health = view.health;
+        self.role = view.role;
+        self.readable = view.readable;
+        self.weight = view.weight;
+        self.backup = view.backup;
+        self.version = Arc::clone(&view.version);
+        self.gone = false;
+        self.proven_at = view.proven_at;
+        if self.suspect.is_some_and(|since| view.proven_at > since) {
+            self.suspect = None;
+        }
+    }
+}
+
+/// What a new Snapshot changed for a node's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Does not answer, or is no longer in the pool, and nothing is to be hoped for from it.
+    Lost(usize),
+    /// The primary does not answer, and nobody has followed it: what was sent may yet be answered.
+    Frozen(usize),
+    /// The frozen primary answers again.
+    Thawed(usize),
+    /// Answers, but may no longer take what it took.
+    Unfit(usize),
+}
+
+/// What decides a choice besides the pool's own state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'a> {
+    pub(crate) target: Target,
+    pub(crate) standing: &'a Standing,
+    /// The batch's first key.
+    pub(crate) key: Option<&'a [u8]>,
+    /// A node that has just kept this client waiting in vain.
+    pub(crate) avoid: Option<usize>,
+    pub(crate) now: Time,
+}
+
+impl Pool {
+    pub(crate) fn new(id: PoolId, settings: Arc<config::Pool>, workers: usize, seed: u64) -> Self {
+        let limits = resp::Limits {
+            max_bulk: settings.limits.max_bulk,
+            max_request: settings.limits.max_request,
+            max_args: settings.limits.max_args,
+            max_inline: 64 * 1024,
+        };
+        let workers = workers.max(1);
+        let login = match settings.auth {
+            config::Auth::PassThrough => None,
+            config::Auth::None => {
+                settings.upstream.credentials.as_ref().map(|own| session::Login {
+                    username: own.username.as_ref().map(|name| name.as_bytes().into()),
+                    password: (&own.password).into(),
+                })
+            }
+        };
+        Self {
+            id,
+            limits,
+            nodes: Vec::new(),
+            primary: None,
+            last_primary: None,
+            learned: Arc::default(),
+            counts: PoolCounts::default(),
+            held: Vec::new(),
+            hold_bytes: settings.limits.hold_bytes / workers as u64,
+            max_pinned: (settings.limits.max_pinned / workers).max(1),
+            standing: Rc::new(Standing { login, ..Standing::default() }),
+            balancer: Balancer::new(settings.balance, seed),
+            candidates: Vec::new(),
+            settings,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Takes over a Snapshot's picture and says what that means for the connections there are.
+    pub(crate) fn update(&mut self, view: &PoolView) -> Vec<Change> {
+        let mut changes = Vec::new();
+        self.learned = Arc::clone(&view.learned);
+        let Some(shard) = view.shards.first() else {
+            return changes;
+        };
+        let before: Vec<(Health, Role, bool)> =
+            self.nodes.iter().map(|node| (node.health, node.role, node.readable)).collect();
+        let was_primary = self.primary;
+        for node in &mut self.nodes {
+            node.gone = true;
+        }
+        for view in &shard.nodes {
+            match self.nodes.iter_mut().find(|node| node.id == view.id) {
+                Some(node) => node.update(view),
+                None => self.insert(view),
+            }
+        }
+        self.primary = shard
+            .primary
+            .and_then(|id| self.nodes.iter().position(|node| node.id == id && !node.gone));
+        if self.primary.is_some() {
+            self.last_primary = self.primary;
+        }
+        for (index, (health, role, readable)) in before.into_iter().enumerate() {
+            let node = &self.nodes[index];
+            let hopeless = node.gone || node.health != Health::Up;
+            if hopeless && !node.connections.is_empty() {
+                let awaited = !node.gone && self.last_primary == Some(index);
+                changes.push(if awaited { Change::Frozen(index) } else { Change::Lost(index) });
+            } else if !hopeless && health != Health::Up {
+                changes.push(Change::Thawed(index));
+                // It may come back as something else.
+                if self.primary != Some(index) {
+                    changes.push(Change::Unfit(index));
+                }
+            } else if !hopeless {
+                let demoted = was_primary == Some(index) && self.primary != Some(index);
+                if demoted || role != node.role || (readable && !node.readable) {
+                    changes.push(Change::Unfit(index));
+                }
+            }
+        }
+        changes
+    }
+
+    fn insert(&mut self, view: &NodeView) {
+        let free = self.nodes.iter().position(|node| node.gone && node.connections.is_empty());
+        match free {
+            Some(index) if self.last_primary != Some(index) => self.nodes[index] = Node::new(view),
+            _ => self.nodes.push(Node::new(view)),
+        }
+    }
+
+    /// The node for a batch; `None`: there is none now.
+    pub(crate) fn choose(&mut self, wish: &Wish<'_>) -> Option<usize> {
+        let primary = self.usable_primary(wish);
+        let reads = match wish.target {
+            Target::Primary => return primary,
+            Target::Replica => Reads::Replica,
+            Target::Reads | Target::First => self.settings.reads,
+        };
+        match reads {
+            Reads::Primary => primary,
+            Reads::PreferPrimary => primary.or_else(|| self.choose_among(wish, false)),
+            Reads::PreferReplica => self.choose_among(wish, false).or(primary),
+            Reads::Replica => self.choose_among(wish, false),
+            Reads::Any => self.choose_among(wish, true),
+        }
+    }
+
+    fn usable_primary(&self, wish: &Wish<'_>) -> Option<usize> {
+        let index = self.primary?;
+        let node = &self.nodes[index];
+        // The primary's refusal of a client's credentials is for the client to see.
+        (node.is_usable() && wish.avoid != Some(index)).then_some(index)
+    }
+
+    fn choose_among(&mut self, wish: &Wish<'_>, with_primary: bool) -> Option<usize> {
+        for backup in [false, true] {
+            self.candidates.clear();
+            for (index, node) in self.nodes.iter().enumerate() {
+                let is_primary = self.primary == Some(index);
+                let fits = node.readable
+                    && node.is_usable()
+                    && node.weight > 0
+                    && (with_primary || (!is_primary && node.role == Role::Replica))
+                    && node.backup == backup
+                    && wish.avoid != Some(index)
+                    && (is_primary || !node.refuses(wish.standing, wish.now));
+                if fits {
+                    // The balancer names nodes; here an index is name enough, and stable while the node lives.
+                    let node_name = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
+                    let in_flight = node.counts.in_flight;
+                    self.candidates.push(Candidate {
+                        node: node_name,
+                        weight: node.weight,
+                        in_flight,
+                    });
+                }
+            }
+            let chosen = match wish.target {
+                Target::First => self.candidates.first().map(|candidate| candidate.node),
+                _ => self.balancer.choose(&self.candidates, wish.key),
+            };
+            if let Some(NodeId(index)) = chosen {
+                return Some(index as usize);
+            }
+        }
+        None
+    }
+
+    /// May commands of this target go to this node now?
+    pub(crate) fn fits(&self, index: usize, target: Target) -> bool {
+        let Some(node) = self.nodes.get(index) else {
+            return false;
+        };
+        let is_primary = self.primary == Some(index);
+        let by_role = match target {
+            Target::Primary => is_primary,
+            Target::Replica => node.readable && !is_primary && node.role == Role::Replica,
+            Target::Reads | Target::First => node.readable || is_primary,
+        };
+        by_role && node.is_usable()
+    }
+
+    /// Something was seen of a node: it gets nothing new until a probe has settled it.
+    pub(crate) fn suspect(&mut self, index: usize, now: Time) {
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.suspect = Some(now);
+        }
+    }
+
+    pub(crate) fn forget_old_refusals(&mut self, now: Time) {
+        for node in &mut self.nodes {
+            node.refuses.retain(|(_, since)| now.since(*since) < REFUSAL_MEMORY);
+        }
+    }
+}

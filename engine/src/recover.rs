@@ -1,0 +1,556 @@
+//! What becomes of commands whose connection is lost: sent again where that is safe, answered with what is known where not.
+//!
+//! What is to be sent again goes back to the front of the client's input, in order, with the replies that stand between
+//! such commands marked by their place ([`Trouble::ready`]); from there it takes the same way as anything a client sends.
+
+use session::{Transaction, error};
+use topology::{ErrorKind, Sighting};
+
+use crate::Engine;
+use crate::client::{Canned, Trouble};
+use crate::conn::{Action, ConnId};
+use crate::slots::Key;
+use crate::upstream::{Pending, PendingKind, Sharing, Upstream};
+
+/// Why a connection to a node is given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The node closed or reset it.
+    Lost,
+    /// The connect was refused.
+    Refused,
+    /// No answer in time.
+    Silent,
+    /// Not what a node may say.
+    Garbage(String),
+    /// The node refused the client's standing with this error line.
+    Handshake(Vec<u8>),
+    /// The node refused the command at the front because of its role or state; that command did not run.
+    Refusal,
+    /// The control plane found the node down, or it left the pool.
+    NodeGone,
+    /// The node lives, but is not what its clients need any more.
+    Demoted,
+}
+
+impl Engine {
+    /// Gives a connection up and decides for each unanswered command.
+    pub(crate) fn upstream_lost(&mut self, key: Key, cause: &Cause) {
+        let Some(upstream) = self.remove_upstream(key) else {
+            return;
+        };
+        self.actions.push(Action::Close(ConnId::upstream(key)));
+        self.note_loss(&upstream, cause);
+        if let Sharing::Raw(owner) = upstream.sharing {
+            if let Some(client) = self.clients.get_mut(owner) {
+                client.bound = None;
+            }
+            return self.finish(owner);
+        }
+        let refused_everywhere = matches!(cause, Cause::Handshake(_))
+            && self.pools[upstream.pool].primary == Some(upstream.node);
+        let restart = self.owner_restarts(&upstream);
+        let sent = if upstream.is_ready() { upstream.requests.sent_len() } else { 0 };
+        let mut offset = 0;
+        let mut touched: Vec<Key> = Vec::new();
+        for (position, pending) in upstream.queue.iter().enumerate() {
+            let bytes = upstream.requests.slice(offset, pending.len as usize);
+            let was_sent = offset < sent || (pending.len == 0 && upstream.is_ready());
+            offset += pending.len as usize;
+            let Some(client_key) = pending.client.filter(|_| !pending.flags.swallow) else {
+                continue;
+            };
+            let Some(client) = self.clients.get_mut(client_key) else {
+                continue;
+            };
+            client.unanswered = client.unanswered.saturating_sub(1);
+            if position == 0 {
+                if upstream.value.streamed {
+                    // Half of the reply is with the client: there is nothing honest left to say.
+                    self.close_slow_or_broken(client_key);
+                    continue;
+                }
+                client.output.rollback();
+            }
+            let first = !touched.contains(&client_key);
+            if first {
+                touched.push(client_key);
+            }
+            let lost = Lost {
+                pending,
+                bytes,
+                was_sent,
+                first_of_client: first,
+                front: position == 0,
+                restart,
+                refused_everywhere,
+            };
+            self.fate(client_key, &upstream, &lost, cause);
+        }
+        self.orphan_owner(&upstream, restart, cause);
+        for client in touched {
+            self.client_progressed(client);
+        }
+        let refusal = match cause {
+            Cause::Handshake(line) => Some(line),
+            _ => None,
+        };
+        for waiter in &upstream.waiters {
+            if let (Some(client), Some(line)) = (self.clients.get_mut(*waiter), refusal) {
+                client.special_mut().standing_error = Some(line.clone());
+            }
+            self.queue(*waiter);
+        }
+        if let Some(stall) = upstream.stalled
+            && let Some(client) = self.clients.get_mut(stall.client)
+            && let Some(special) = client.special.as_deref_mut()
+        {
+            special.stalls = None;
+        }
+        upstream.requests.free(&mut self.buffers);
+    }
+
+    /// Counts the loss, stops giving the node commands until it is probed, and asks for that probe.
+    fn note_loss(&mut self, upstream: &Upstream, cause: &Cause) {
+        let (pool, node) = (upstream.pool, upstream.node);
+        let counts = &mut self.pools[pool].nodes[node].counts;
+        if upstream.is_ready() {
+            counts.lost_total += u64::from(matches!(cause, Cause::Lost | Cause::Garbage(_)));
+        } else {
+            counts.connect_failures_total += 1;
+        }
+        let sighting = match cause {
+            // An idle connection that the node closes (its `timeout` setting) is worth a probe, no more.
+            Cause::Lost if upstream.is_ready() && upstream.queue.is_empty() => {
+                return self.evidence(pool, node, Sighting::Lost);
+            }
+            Cause::Lost | Cause::Garbage(_) => Sighting::Lost,
+            Cause::Refused => Sighting::Refused,
+            Cause::Silent => Sighting::Silent,
+            Cause::Refusal => Sighting::RefusedCommand,
+            Cause::Handshake(_) => {
+                if self.pools[pool].primary != Some(node) {
+                    let refused = (std::rc::Rc::clone(&upstream.standing), self.now);
+                    self.pools[pool].nodes[node].refuses.push(refused);
+                }
+                return;
+            }
+            Cause::NodeGone | Cause::Demoted => return,
+        };
+        self.pools[pool].suspect(node, self.now);
+        self.evidence(pool, node, sighting);
+    }
+
+    /// Was nothing of the owner's transaction or WATCH sent yet, so that all of it can begin again elsewhere?
+    fn owner_restarts(&self, upstream: &Upstream) -> bool {
+        upstream.owner().is_some()
+            && !upstream.engaged
+            && (!upstream.is_ready() || upstream.requests.sent_len() == 0)
+    }
+
+    /// One unanswered command of a lost connection.
+    fn fate(&mut self, client_key: Key, upstream: &Upstream, lost: &Lost<'_>, cause: &Cause) {
+        let Lost { pending, bytes, .. } = *lost;
+        if let (Cause::Handshake(line), true) =
+            (cause, lost.refused_everywhere || upstream.owner().is_some())
+        {
+            return self.canned(client_key, pending, line.clone());
+        }
+        let (pool, node) = (upstream.pool, upstream.node);
+        let node_name = std::sync::Arc::clone(&self.pools[pool].nodes[node].name);
+        let pool_name = self.pools[pool].settings.name.clone();
+        let did_not_run = !lost.was_sent || (*cause == Cause::Refusal && lost.front);
+        match pending.kind {
+            _ if lost.restart && pending.kind != PendingKind::Streamed => {
+                self.again(client_key, pending, bytes, upstream);
+            }
+            PendingKind::Multi => self.canned(client_key, pending, b"+OK\r\n".to_vec()),
+            PendingKind::Queued => self.canned(client_key, pending, b"+QUEUED\r\n".to_vec()),
+            // On whichever side of it the connection was lost: nothing of the transaction will run, nothing is watched.
+            PendingKind::Discard => self.canned(client_key, pending, b"+OK\r\n".to_vec()),
+            PendingKind::Exec if did_not_run => {
+                let text = self.exec_abort_text(client_key);
+                self.canned_error(client_key, pending, ErrorKind::ExecAbort, &text);
+            }
+            PendingKind::Streamed if did_not_run || self.is_streaming_in(client_key) => {
+                let text = error(
+                    ErrorKind::Limit,
+                    format_args!(
+                        "the command did not run on node {node_name} of pool {pool_name}, and was too large to be \
+                         held; send it again"
+                    ),
+                );
+                self.canned_error(client_key, pending, ErrorKind::Limit, &text);
+            }
+            PendingKind::Monitor => self.close_slow_or_broken(client_key),
+            _ if did_not_run => self.again(client_key, pending, bytes, upstream),
+            _ if pending.flags.repeatable => {
+                if lost.first_of_client && !self.may_retry(client_key, pool) {
+                    let text = error(
+                        ErrorKind::NoReplica,
+                        format_args!(
+                            "the connection to node {node_name} of pool {pool_name} was lost, as were those before it \
+                             (limits.retries)"
+                        ),
+                    );
+                    return self.canned_error(client_key, pending, ErrorKind::NoReplica, &text);
+                }
+                self.again(client_key, pending, bytes, upstream);
+            }
+            _ if self.may_repeat_write(pool, bytes) && self.may_retry(client_key, pool) => {
+                self.again(client_key, pending, bytes, upstream);
+            }
+            _ => {
+                let text = outcome_unknown(&node_name, &pool_name, cause);
+                self.canned_error(client_key, pending, ErrorKind::OutcomeUnknown, &text);
+            }
+        }
+    }
+
+    fn is_streaming_in(&self, client_key: Key) -> bool {
+        self.clients.get(client_key).is_some_and(crate::client::Client::is_streaming)
+    }
+
+    /// Has the operator allowed to send this write again, and does it have the same effect twice?
+    fn may_repeat_write(&self, pool: usize, bytes: &[u8]) -> bool {
+        let pool = &self.pools[pool];
+        if pool.settings.retry_writes == config::RetryWrites::Never {
+            return false;
+        }
+        let mut scanner = resp::RequestScanner::new();
+        if scanner.scan(bytes, &pool.limits).is_err() {
+            return false;
+        }
+        let call = session::Call::new(bytes, scanner.args());
+        commands::lookup(call.name()).is_some_and(|command| {
+            commands::idempotent(command, call.len(), |index| call.arg(index))
+        })
+    }
+
+    /// Counts a lost connection against the client's command; false: it has had enough of them.
+    fn may_retry(&mut self, client_key: Key, pool: usize) -> bool {
+        let retries = self.pools[pool].settings.limits.retries;
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return false;
+        };
+        let trouble = client.trouble_mut();
+        trouble.losses += 1;
+        trouble.losses <= retries
+    }
+
+    /// The command is to be sent again, before everything that its client sent after it.
+    pub(crate) fn again(
+        &mut self,
+        client_key: Key,
+        pending: &Pending,
+        bytes: &[u8],
+        upstream: &Upstream,
+    ) {
+        self.pools[upstream.pool].counts.retries_total += 1;
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        let prefix = client.again_prefix(pending.flags.mute);
+        let trouble = client.trouble_mut();
+        trouble.since.get_or_insert(pending.at);
+        trouble.again.extend_from_slice(prefix);
+        let bytes = match pending.kind {
+            PendingKind::Wait => {
+                bytes.strip_prefix(b"*1\r\n$4\r\nPING\r\n".as_slice()).unwrap_or(bytes)
+            }
+            _ => bytes,
+        };
+        if pending.kind == PendingKind::Blocking {
+            let mut scanner = resp::RequestScanner::new();
+            let limits = &self.pools[upstream.pool].limits;
+            if scanner.scan(bytes, limits).is_ok() {
+                let call = session::Call::new(bytes, scanner.args());
+                session::with_remaining(call, now.since(pending.at), &mut trouble.again);
+            }
+        } else if pending.kind == PendingKind::Subscribe && pending.replies < pending.replies_in_all
+        {
+            let mut scanner = resp::RequestScanner::new();
+            let limits = &self.pools[upstream.pool].limits;
+            if scanner.scan(bytes, limits).is_ok() {
+                let call = session::Call::new(bytes, scanner.args());
+                let confirmed = pending.replies_in_all - pending.replies;
+                session::without_confirmed(call, confirmed, &mut trouble.again);
+            }
+        } else {
+            trouble.again.extend_from_slice(bytes);
+        }
+    }
+
+    pub(crate) fn canned_error(
+        &mut self,
+        client_key: Key,
+        pending: &Pending,
+        kind: ErrorKind,
+        text: &str,
+    ) {
+        if let Some(client) = self.clients.get(client_key) {
+            self.pools[client.pool].counts.errors_total[kind as usize] += 1;
+        }
+        let mut reply = Vec::new();
+        if pending.kind == PendingKind::Unit {
+            unit_replies(&mut reply, pending.replies_in_all, text);
+        } else {
+            resp::write_error(&mut reply, text);
+        }
+        self.canned(client_key, pending, reply);
+    }
+
+    /// The command is answered with this, when everything before it is answered.
+    pub(crate) fn canned(&mut self, client_key: Key, pending: &Pending, reply: Vec<u8>) {
+        if let Some(client) = self.clients.get_mut(client_key) {
+            let trouble = client.trouble_mut();
+            let at = trouble.again.len();
+            trouble.canned.push(Canned { at, reply, mute: pending.flags.mute });
+        }
+    }
+
+    /// The owner of a lost pinned connection: what it had there is lost, or is set up again.
+    fn orphan_owner(&mut self, upstream: &Upstream, restart: bool, cause: &Cause) {
+        let Some(owner) = upstream.owner() else {
+            return;
+        };
+        let Some(client) = self.clients.get_mut(owner) else {
+            return;
+        };
+        client.bound = None;
+        if let Some(streaming) =
+            client.special.as_mut().and_then(|special| special.streaming.as_mut())
+        {
+            streaming.upstream = None;
+        }
+        if restart {
+            if let Some(special) = client.special.as_deref_mut() {
+                special.transaction = Transaction::None;
+                special.watching = false;
+            }
+        } else {
+            self.set_lost_transaction(owner);
+        }
+        let Some(client) = self.clients.get_mut(owner) else {
+            return;
+        };
+        let Some(special) = client.special.as_deref_mut() else {
+            return self.queue(owner);
+        };
+        special.watching = false;
+        special.tainted = false;
+        if special.monitoring {
+            return self.close_slow_or_broken(owner);
+        }
+        if let Cause::Handshake(line) = cause
+            && special.standing_error.is_none()
+            && special.tracking.is_some()
+        {
+            special.standing_error = Some(line.clone());
+        }
+        special.orphaned = !special.subscriptions.is_empty() || special.tracking.is_some();
+        self.queue(owner);
+    }
+
+    fn close_slow_or_broken(&mut self, client_key: Key) {
+        if self.clients.get(client_key).is_some() {
+            self.actions.push(Action::Close(ConnId::client(client_key)));
+            self.client_closed(client_key);
+        }
+    }
+
+    /// All that was unanswered is decided: what is to be sent again goes before what waits in the input.
+    pub(crate) fn settle(&mut self, client_key: Key) {
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        debug_assert_eq!(client.unanswered, 0, "settled only when nothing is unanswered");
+        let Some(trouble) = client.trouble.as_deref_mut() else {
+            return;
+        };
+        trouble.collecting = false;
+        let Trouble { again, canned, tail, ready, .. } = trouble;
+        if again.is_empty() && canned.is_empty() && tail.is_empty() {
+            return;
+        }
+        let mut input = std::mem::take(again);
+        input.append(tail);
+        for later in ready.iter_mut() {
+            later.at += input.len();
+        }
+        canned.append(ready);
+        std::mem::swap(canned, ready);
+        trouble.expired = if trouble.expired > 0 { trouble.expired + input.len() } else { 0 };
+        if client.behind_write || client.for_primary > 0 {
+            client.for_primary += input.len();
+        }
+        input.extend_from_slice(&client.input);
+        self.buffers.give(std::mem::replace(&mut client.input, input));
+        client.partial = None;
+        if client.bound.is_some_and(|bound| !bound.pinned) {
+            client.bound = None;
+        }
+        self.queue(client_key);
+    }
+
+    /// Takes back from a lane what has not been sent.
+    pub(crate) fn take_back_unsent(&mut self, key: Key) {
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return;
+        };
+        let sent = if upstream.is_ready() { upstream.requests.sent_len() } else { 0 };
+        let mut offset = 0;
+        let first_unsent = upstream.queue.iter().position(|pending| {
+            let unsent = offset >= sent;
+            if !unsent {
+                offset += pending.len as usize;
+            }
+            unsent
+        });
+        let Some(first_unsent) = first_unsent else {
+            return;
+        };
+        let taken = upstream.queue.split_off(first_unsent);
+        let cut = offset;
+        let mut clients = Vec::new();
+        for pending in &taken {
+            let bytes = upstream.requests.slice(offset, pending.len as usize);
+            offset += pending.len as usize;
+            let Some(client) = pending.client.and_then(|client| self.clients.get_mut(client))
+            else {
+                continue;
+            };
+            client.unanswered = client.unanswered.saturating_sub(1);
+            let prefix = client.again_prefix(pending.flags.mute);
+            let trouble = client.trouble_mut();
+            trouble.since.get_or_insert(pending.at);
+            trouble.tail.extend_from_slice(prefix);
+            trouble.tail.extend_from_slice(bytes);
+            clients.extend(pending.client);
+        }
+        upstream.requests.truncate(cut);
+        let counts = &mut self.pools[upstream.pool].nodes[upstream.node].counts;
+        counts.in_flight = counts.in_flight.saturating_sub(taken.len() as u64);
+        for client in clients {
+            self.client_progressed(client);
+        }
+    }
+
+    /// Sends elsewhere what `wanted` clients have unanswered on this lane, if all of it may be sent twice; its late
+    /// replies will be discarded.
+    pub(crate) fn abandon(&mut self, key: Key, wanted: impl Fn(Key) -> bool) {
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return;
+        };
+        let mut fixed: Vec<Key> = Vec::new();
+        if let (true, Some(front)) = (upstream.value.streamed, upstream.queue.front()) {
+            fixed.extend(front.client);
+        }
+        for pending in upstream.queue.iter().filter(|pending| !pending.flags.repeatable) {
+            fixed.extend(pending.client);
+        }
+        let partial = upstream.value.len > 0;
+        let mut offset = 0;
+        let mut clients = Vec::new();
+        for (position, pending) in upstream.queue.iter_mut().enumerate() {
+            let bytes = upstream.requests.slice(offset, pending.len as usize);
+            offset += pending.len as usize;
+            let Some(client_key) =
+                pending.client.filter(|client| wanted(*client) && !fixed.contains(client))
+            else {
+                continue;
+            };
+            let Some(client) = self.clients.get_mut(client_key) else {
+                continue;
+            };
+            pending.client = None;
+            client.unanswered = client.unanswered.saturating_sub(1);
+            if position == 0 && partial {
+                client.output.rollback();
+            }
+            let prefix = client.again_prefix(pending.flags.mute);
+            let trouble = client.trouble_mut();
+            trouble.since.get_or_insert(pending.at);
+            trouble.again.extend_from_slice(prefix);
+            trouble.again.extend_from_slice(bytes);
+            self.pools[upstream.pool].counts.retries_total += 1;
+            clients.push(client_key);
+        }
+        for client in clients {
+            self.client_progressed(client);
+        }
+    }
+
+    /// Has the client's oldest command waited for a node as long as one may?
+    pub(crate) fn has_waited_enough(&self, client_key: Key) -> bool {
+        self.clients.get(client_key).is_some_and(|client| {
+            let hold = self.pools[client.pool].settings.timeouts.hold;
+            let since = client.trouble.as_ref().and_then(|trouble| trouble.since);
+            since.is_some_and(|since| self.now >= since + hold)
+        })
+    }
+
+    /// The answer to a command that one node after the other, or the same one again and again, refuses to run.
+    pub(crate) fn refused_too_long(
+        &mut self,
+        pool: usize,
+        node: usize,
+        pending: Pending,
+    ) -> Vec<u8> {
+        let kind = if pending.flags.primary { ErrorKind::NoPrimary } else { ErrorKind::NoReplica };
+        let state = &mut self.pools[pool];
+        state.counts.errors_total[kind as usize] += 1;
+        let text = error(
+            kind,
+            format_args!(
+                "node {} of pool {} goes on refusing commands because of its role or state",
+                state.nodes[node].name,
+                state.name()
+            ),
+        );
+        let mut reply = Vec::new();
+        if pending.kind == PendingKind::Unit {
+            unit_replies(&mut reply, pending.replies_in_all, &text);
+        } else {
+            resp::write_error(&mut reply, &text);
+        }
+        reply
+    }
+}
+
+/// One command of a lost connection, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+struct Lost<'a> {
+    pending: &'a Pending,
+    bytes: &'a [u8],
+    was_sent: bool,
+    /// No other command of this client was on the connection before it.
+    first_of_client: bool,
+    front: bool,
+    restart: bool,
+    refused_everywhere: bool,
+}
+
+pub(crate) fn outcome_unknown(node: &str, pool: &str, cause: &Cause) -> String {
+    let what = match cause {
+        Cause::Silent => "did not answer in time",
+        Cause::NodeGone => "went down",
+        _ => "closed the connection",
+    };
+    error(
+        ErrorKind::OutcomeUnknown,
+        format_args!(
+            "node {node} of pool {pool} {what} before it answered; the command may have run"
+        ),
+    )
+}
+
+/// The replies to a whole transaction that ended with `error`: as many as its client waits for.
+pub(crate) fn unit_replies(out: &mut Vec<u8>, replies: u32, error: &str) {
+    resp::write_simple(out, b"OK");
+    for _ in 2..replies {
+        resp::write_simple(out, b"QUEUED");
+    }
+    resp::write_error(out, error);
+}

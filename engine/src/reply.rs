@@ -1,0 +1,772 @@
+//! From a node's bytes to the clients they belong to: the second half of a request's way.
+
+use std::time::Duration;
+
+use resp::Skip;
+use session::{ClientCommand, Effect, PubSubValue, Refusal, Transaction, pubsub_value, refusal};
+use topology::Sighting;
+
+use crate::Engine;
+use crate::client::{Canned, Hook, OUTPUT_FULL, Parked};
+use crate::conn::{Action, ConnId};
+use crate::input::STREAM_ABOVE;
+use crate::recover::Cause;
+use crate::slots::Key;
+use crate::upstream::{Pending, PendingKind, Phase, Sharing, Silence, Stall, Value};
+
+/// An error reply longer than this is not looked into.
+const ERROR_MAX: usize = 64 * 1024;
+/// Unread replies of one client that stop the lane which answers it.
+pub(crate) const STALL_ABOVE: usize = 1024 * 1024;
+
+/// Where the bytes of the present value go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sink {
+    Client(Key),
+    Nobody,
+}
+
+impl Engine {
+    pub(crate) fn upstream_received(&mut self, key: Key, data: &[u8]) {
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return;
+        };
+        upstream.silence = Silence::None;
+        self.pools[upstream.pool].nodes[upstream.node].counts.bytes_in_total += data.len() as u64;
+        if let Sharing::Raw(owner) = upstream.sharing {
+            return self.raw_from_node(key, owner, data);
+        }
+        let mut at = 0;
+        while at < data.len() {
+            let Some(upstream) = self.upstreams.get(key) else {
+                return;
+            };
+            at += if upstream.is_ready() {
+                self.value(key, &data[at..])
+            } else {
+                self.handshake_reply(key, &data[at..])
+            };
+        }
+        self.after_replies(key);
+    }
+
+    /// Handles one value, or the part of it that has come; returns how many bytes that is.
+    fn value(&mut self, key: Key, data: &[u8]) -> usize {
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return data.len();
+        };
+        let fresh = upstream.value.len == 0;
+        if fresh {
+            upstream.value.first = data[0];
+        }
+        let (len, complete) = match upstream.scanner.scan(data) {
+            Ok(Skip::Complete(len)) => (len, true),
+            Ok(Skip::Incomplete) => (data.len(), false),
+            Err(error) => {
+                self.upstream_lost(key, &Cause::Garbage(error.to_string()));
+                return data.len();
+            }
+        };
+        if fresh && complete && self.plain(key, &data[..len]) {
+            return len;
+        }
+        self.value_part(key, &data[..len], complete);
+        len
+    }
+
+    /// The common case in one go: a whole reply, no error, to an ordinary command of a living client in no trouble.
+    fn plain(&mut self, key: Key, value: &[u8]) -> bool {
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return false;
+        };
+        if matches!(value[0], b'-' | b'>') {
+            return false;
+        }
+        let Some(front) = upstream.queue.front() else {
+            return false;
+        };
+        if front.kind != PendingKind::Plain || front.flags.mute {
+            return false;
+        }
+        let Some(client_key) = front.client else {
+            return false;
+        };
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return false;
+        };
+        if client.trouble.is_some() || client.special.is_some() {
+            return false;
+        }
+        client.output.append(value, &mut self.buffers);
+        client.output.commit();
+        client.unanswered -= 1;
+        client.behind_write |= front.flags.primary;
+        if client.unanswered == 0 {
+            client.note_pipelined();
+            if client.parked == Parked::Answers && !client.queued {
+                client.queued = true;
+                self.ready.push(client_key);
+            }
+        }
+        if !client.dirty {
+            client.dirty = true;
+            self.dirty.push(ConnId::client(client_key));
+        }
+        let micros = self.now.since(front.at).as_micros() as u64;
+        upstream.requests.release(front.len as usize, &mut self.buffers);
+        upstream.queue.pop_front();
+        let pool = &mut self.pools[upstream.pool];
+        record(&mut pool.counts.latency, micros);
+        let counts = &mut pool.nodes[upstream.node].counts;
+        counts.in_flight -= 1;
+        record(&mut counts.latency, micros);
+        if client.output.unsent() > STALL_ABOVE {
+            self.stall(key, client_key);
+        }
+        true
+    }
+
+    /// Everything else: a part of a value, an error, a push, a special command's reply.
+    fn value_part(&mut self, key: Key, bytes: &[u8], complete: bool) {
+        let Some(sink) = self.sink(key) else {
+            return self
+                .upstream_lost(key, &Cause::Garbage("a reply that nobody asked for".to_owned()));
+        };
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return;
+        };
+        upstream.value.len += bytes.len();
+        if let Sink::Client(client_key) = sink
+            && let Some(client) = self.clients.get_mut(client_key)
+        {
+            client.output.append(bytes, &mut self.buffers);
+            let whole = client.output.uncommitted().len() as u64;
+            let collected = client.is_collecting();
+            // A long reply is not gathered: it goes to the client as it comes, and cannot be taken back.
+            if (upstream.value.streamed || whole > STREAM_ABOVE) && !collected {
+                let has_effects =
+                    client.special.as_ref().is_some_and(|special| !special.effects.is_empty());
+                let hold_back = upstream.queue.front().is_some_and(|front| {
+                    front.flags.mute || (front.kind == PendingKind::Exec && has_effects)
+                });
+                if !hold_back {
+                    upstream.value.streamed = true;
+                    self.commit(key, client_key);
+                }
+            }
+        }
+        if complete {
+            let Some(upstream) = self.upstreams.get_mut(key) else {
+                return;
+            };
+            let value = std::mem::take(&mut upstream.value);
+            self.value_complete(key, sink, value);
+            if let Sink::Client(client_key) = sink
+                && self.clients.get(client_key).is_some_and(|c| c.output.unsent() > STALL_ABOVE)
+            {
+                self.stall(key, client_key);
+            }
+        }
+    }
+
+    /// Whose value is this? `None`: nobody is owed one.
+    fn sink(&mut self, key: Key) -> Option<Sink> {
+        let upstream = self.upstreams.get(key)?;
+        let client = match (upstream.value.first, upstream.owner()) {
+            (b'>', owner) => owner,
+            (_, Some(owner)) if upstream.queue.is_empty() => {
+                // Messages of RESP2 and MONITOR come unasked.
+                let special = self.clients.get(owner)?.special.as_ref()?;
+                let expects = special.monitoring || !special.subscriptions.is_empty();
+                return expects.then_some(Sink::Client(owner));
+            }
+            _ => upstream.queue.front()?.client,
+        };
+        Some(match client.filter(|client| self.clients.get(*client).is_some()) {
+            Some(client) => Sink::Client(client),
+            None => Sink::Nobody,
+        })
+    }
+
+    fn value_complete(&mut self, key: Key, sink: Sink, value: Value) {
+        let Some(upstream) = self.upstreams.get(key) else {
+            return;
+        };
+        let owner = upstream.owner();
+        let is_push = value.first == b'>';
+        if is_push && owner.is_none() {
+            self.pools[upstream.pool].counts.stray_pushes_total += 1;
+            return;
+        }
+        if let (Sink::Client(client), Some(_)) = (sink, owner)
+            && self.unasked(key, client, value)
+        {
+            return self.commit(key, client);
+        }
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return;
+        };
+        let Some(front) = upstream.queue.front_mut() else {
+            return;
+        };
+        front.replies = match front.kind {
+            // One error stands for all channels.
+            PendingKind::Subscribe if value.first == b'-' => 0,
+            _ => front.replies.saturating_sub(1),
+        };
+        let front = *front;
+        match sink {
+            Sink::Nobody if front.replies > 0 => {}
+            Sink::Nobody => {
+                self.pop_front(key);
+            }
+            Sink::Client(client) => self.answered(key, client, front, value),
+        }
+    }
+
+    /// A message, a tracking push or a MONITOR line: true if the value is one, and no command's reply.
+    fn unasked(&mut self, key: Key, client_key: Key, value: Value) -> bool {
+        let (Some(client), Some(upstream)) =
+            (self.clients.get_mut(client_key), self.upstreams.get_mut(key))
+        else {
+            return false;
+        };
+        let Some(special) = client.special.as_deref_mut() else {
+            return value.first == b'>';
+        };
+        if special.monitoring && upstream.queue.is_empty() {
+            return true;
+        }
+        let may_be_pubsub = value.first == b'>'
+            || (value.first == b'*' && !special.subscriptions.is_empty())
+            || upstream.queue.front().is_some_and(|front| front.kind == PendingKind::Subscribe);
+        if !may_be_pubsub || value.streamed {
+            return value.first == b'>' || (value.streamed && !special.subscriptions.is_empty());
+        }
+        match pubsub_value(client.output.tail(value.len)) {
+            PubSubValue::Message => true,
+            PubSubValue::Reply => value.first == b'>',
+            PubSubValue::Confirmation { kind, channel } => {
+                special.subscriptions.confirm(kind, channel);
+                let Some(front) = upstream.queue.front_mut() else {
+                    // A node may end a subscription by itself (SUNSUBSCRIBE when a slot moves).
+                    return true;
+                };
+                if front.flags.swallow {
+                    // Set up again after a loss: the client has had its confirmation long ago.
+                    client.output.truncate_tail(value.len);
+                }
+                if front.kind == PendingKind::Subscribe {
+                    front.replies = front.replies.saturating_sub(1);
+                    let front = *front;
+                    if front.replies == 0 {
+                        // The gap ends here; a connection that was lost before this did not end it.
+                        let gaps = u64::from(front.flags.swallow);
+                        self.pools[upstream.pool].counts.subscription_gaps_total += gaps;
+                        self.pop_front(key);
+                        self.settle_reply(key, client_key, front);
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    /// A reply, or one of several, to the command at the front of the queue has come.
+    fn answered(&mut self, key: Key, client_key: Key, front: Pending, value: Value) {
+        let is_error = value.first == b'-' && value.len <= ERROR_MAX && !value.streamed;
+        if is_error {
+            self.count_error(key);
+        }
+        let refused = if is_error && !front.flags.opaque {
+            self.clients.get(client_key).and_then(|client| refusal(client.output.tail(value.len)))
+        } else {
+            None
+        };
+        if front.kind == PendingKind::Unit {
+            if let Some(upstream) = self.upstreams.get_mut(key)
+                && refused.is_some()
+            {
+                upstream.unit_refused = true;
+            }
+            if front.replies > 0 {
+                return;
+            }
+            let unit_refused = self
+                .upstreams
+                .get_mut(key)
+                .is_some_and(|upstream| std::mem::take(&mut upstream.unit_refused));
+            // What was refused while it was queued makes EXEC abort; a DISCARD succeeds.
+            if unit_refused {
+                return self.refuse(key, client_key);
+            }
+        } else if let Some(refused) = refused {
+            let pinned = self.upstreams.get(key).is_some_and(|upstream| upstream.owner().is_some());
+            if refused != Refusal::Unblocked || front.kind == PendingKind::Blocking {
+                if pinned {
+                    self.take_back_tail(client_key, value.len);
+                    return self.refused_pinned(key);
+                }
+                return self.refuse(key, client_key);
+            }
+        }
+        let collecting = self.clients.get(client_key).is_some_and(|client| client.is_collecting());
+        if collecting && front.replies == 0 {
+            return self.collect(key, client_key, front);
+        }
+        self.adjust(client_key, front, value, is_error);
+        if let Some(upstream) = self.upstreams.get_mut(key) {
+            match front.kind {
+                PendingKind::Multi | PendingKind::Watch => upstream.engaged |= !is_error,
+                PendingKind::Exec | PendingKind::Discard => upstream.engaged = false,
+                _ => {}
+            }
+        }
+        if front.replies > 0 {
+            return;
+        }
+        self.pop_front(key);
+        self.settle_reply(key, client_key, front);
+    }
+
+    /// Something before this command is still to be sent: a read is repeated behind that, a reply keeps its place.
+    fn collect(&mut self, key: Key, client_key: Key, front: Pending) {
+        let bytes = self
+            .upstreams
+            .get(key)
+            .map(|upstream| upstream.requests.slice(0, front.len as usize).to_vec())
+            .unwrap_or_default();
+        self.pop_front(key);
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        let reply = client.output.uncommitted().to_vec();
+        client.output.rollback();
+        client.unanswered = client.unanswered.saturating_sub(1);
+        client.behind_write |= front.flags.primary;
+        let prefix = client.again_prefix(front.flags.mute);
+        let trouble = client.trouble_mut();
+        if front.flags.repeatable {
+            trouble.again.extend_from_slice(prefix);
+            trouble.again.extend_from_slice(&bytes);
+        } else {
+            let at = trouble.again.len();
+            trouble.canned.push(Canned { at, reply, mute: front.flags.mute });
+        }
+        self.client_progressed(client_key);
+    }
+
+    /// What some commands' replies change, here or in themselves.
+    fn adjust(&mut self, client_key: Key, front: Pending, value: Value, is_error: bool) {
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        match front.kind {
+            // The PING's reply is nobody's.
+            PendingKind::Wait if front.replies > 0 => client.output.truncate_tail(value.len),
+            PendingKind::Multi if is_error => client.special_mut().transaction = Transaction::None,
+            PendingKind::Queued => {
+                let queued = client.output.tail(value.len) == b"+QUEUED\r\n";
+                client.special_mut().queued += u32::from(queued);
+            }
+            PendingKind::Exec => self.take_effect(client_key, value),
+            PendingKind::Monitor if is_error => client.special_mut().monitoring = false,
+            PendingKind::Hook => {
+                let hook = client.special.as_mut().and_then(|special| special.hook.take());
+                if let (Some(hook), false) = (hook, is_error) {
+                    self.apply_hook(client_key, hook, value.len);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// EXEC has run, or not: what its commands have changed about the client is in force.
+    fn take_effect(&mut self, client_key: Key, value: Value) {
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        let effects = client.special.as_mut().map(|special| std::mem::take(&mut special.effects));
+        for (place, effect) in effects.into_iter().flatten() {
+            let Some(client) = self.clients.get_mut(client_key) else {
+                return;
+            };
+            let element = session::element(client.output.tail(value.len), place);
+            if element.is_none_or(|element| matches!(element[0], b'-' | b'!')) {
+                continue;
+            }
+            let mut standing = (*client.talk.standing).clone();
+            match effect {
+                Effect::Database(database) => standing.database = database,
+                Effect::Login(login) => standing.login = Some(login),
+                Effect::Hello(hello) => {
+                    standing.protocol = hello.protocol.unwrap_or(standing.protocol);
+                    standing.login = hello.login.or(standing.login);
+                    if let Some(name) = hello.name {
+                        client.talk.describe(ClientCommand::SetName(name));
+                    }
+                }
+                Effect::Client(command) => client.talk.describe(command),
+            }
+            let standing = self.intern(standing);
+            self.set_standing(client_key, standing);
+        }
+    }
+
+    fn apply_hook(&mut self, client_key: Key, hook: Hook, reply_len: usize) {
+        match hook {
+            Hook::Standing(standing) => self.agreed(client_key, standing),
+            Hook::Hello { standing, name } => {
+                self.agreed(client_key, standing);
+                if let (Some(client), Some(name)) = (self.clients.get_mut(client_key), name) {
+                    client.talk.describe(ClientCommand::SetName(name));
+                }
+                let greeting = self.greeting(client_key);
+                if let Some(client) = self.clients.get_mut(client_key) {
+                    client.output.truncate_tail(reply_len);
+                    client.output.append(&greeting, &mut self.buffers);
+                }
+            }
+            Hook::Tracking(command) => {
+                if let Some(client) = self.clients.get_mut(client_key) {
+                    let special = client.special_mut();
+                    // What the node still remembers of its tracking ends with the connection.
+                    special.tainted |= command.is_none();
+                    special.tracking = command;
+                }
+            }
+        }
+    }
+
+    /// The node has agreed to a client's new standing; a connection of the client's own has changed with it.
+    fn agreed(&mut self, client_key: Key, standing: std::rc::Rc<session::Standing>) {
+        if let Some(upstream) = self
+            .clients
+            .get(client_key)
+            .and_then(|client| client.bound.filter(|bound| bound.pinned))
+            .and_then(|bound| self.upstreams.get_mut(bound.upstream))
+        {
+            upstream.standing = std::rc::Rc::clone(&standing);
+        }
+        self.set_standing(client_key, standing);
+    }
+
+    /// The command at the front is answered and popped: its reply becomes the client's.
+    fn settle_reply(&mut self, key: Key, client_key: Key, front: Pending) {
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        if front.flags.mute || front.flags.swallow {
+            client.output.rollback();
+        }
+        if front.flags.swallow {
+            return;
+        }
+        client.unanswered = client.unanswered.saturating_sub(1);
+        client.behind_write |= front.flags.primary;
+        if client.unanswered == 0 {
+            client.trouble.take_if(|trouble| trouble.is_over());
+            client.special.take_if(|special| special.is_trivial());
+        }
+        let micros = self.now.since(front.at).as_micros() as u64;
+        record(&mut self.pools[client.pool].counts.latency, micros);
+        self.commit(key, client_key);
+        self.client_progressed(client_key);
+    }
+
+    /// What came over `key` is the client's for good.
+    fn commit(&mut self, key: Key, client_key: Key) {
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        client.output.commit();
+        let unsent = client.output.unsent();
+        self.touch_client(client_key);
+        if unsent > STALL_ABOVE {
+            self.stall(key, client_key);
+        }
+    }
+
+    /// A client has fewer unanswered commands than before.
+    pub(crate) fn client_progressed(&mut self, client_key: Key) {
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        // What was taken back makes room as well as what was read.
+        if client.parked == Parked::Output && client.output.unsent() < OUTPUT_FULL / 2 {
+            self.queue(client_key);
+        }
+        let Some(client) = self.clients.get_mut(client_key).filter(|own| own.unanswered == 0)
+        else {
+            return;
+        };
+        client.note_pipelined();
+        if client.trouble.is_some() {
+            self.settle(client_key);
+        }
+        let Some(client) = self.clients.get(client_key) else {
+            return;
+        };
+        let pinned = client.bound.is_some_and(|bound| bound.pinned);
+        if pinned || client.parked == Parked::Answers || client.ended || self.draining {
+            self.queue(client_key);
+        }
+    }
+
+    fn take_back_tail(&mut self, client_key: Key, len: usize) {
+        if let Some(client) = self.clients.get_mut(client_key) {
+            client.output.truncate_tail(len);
+        }
+    }
+
+    /// Takes the answered command off the queue and counts it.
+    pub(crate) fn pop_front(&mut self, key: Key) -> Option<Pending> {
+        let upstream = self.upstreams.get_mut(key)?;
+        let front = upstream.queue.pop_front()?;
+        upstream.requests.release(front.len as usize, &mut self.buffers);
+        let micros = self.now.since(front.at).as_micros() as u64;
+        let counts = &mut self.pools[upstream.pool].nodes[upstream.node].counts;
+        counts.in_flight = counts.in_flight.saturating_sub(1);
+        record(&mut counts.latency, micros);
+        Some(front)
+    }
+
+    fn count_error(&mut self, key: Key) {
+        if let Some(upstream) = self.upstreams.get(key) {
+            self.pools[upstream.pool].nodes[upstream.node].counts.errors_total += 1;
+        }
+    }
+
+    /// A node's reply proves that a command on a lane did not run: it is sent again when there is a node for it.
+    fn refuse(&mut self, key: Key, client_key: Key) {
+        let Some(upstream) = self.upstreams.get(key) else {
+            return;
+        };
+        let (pool, node) = (upstream.pool, upstream.node);
+        let Some(front) = upstream.queue.front().copied() else {
+            return;
+        };
+        let bytes = upstream.requests.slice(0, front.len as usize).to_vec();
+        self.pools[pool].suspect(node, self.now);
+        self.evidence(pool, node, Sighting::RefusedCommand);
+        if let Some(client) = self.clients.get_mut(client_key) {
+            client.output.rollback();
+        }
+        self.pop_front(key);
+        self.pools[pool].counts.retries_total += 1;
+        let give_up = self.has_waited_enough(client_key);
+        let refusal = give_up.then(|| self.refused_too_long(pool, node, front));
+        if let Some(client) = self.clients.get_mut(client_key) {
+            client.unanswered = client.unanswered.saturating_sub(1);
+            let now = self.now;
+            let prefix = client.again_prefix(front.flags.mute);
+            let trouble = client.trouble_mut();
+            trouble.collecting = true;
+            trouble.since.get_or_insert(front.at.min(now));
+            trouble.held_since.get_or_insert(now);
+            match refusal {
+                None => {
+                    trouble.again.extend_from_slice(prefix);
+                    trouble.again.extend_from_slice(&bytes);
+                }
+                Some(reply) => {
+                    let at = trouble.again.len();
+                    trouble.canned.push(Canned { at, reply, mute: front.flags.mute });
+                }
+            }
+        }
+        self.client_progressed(client_key);
+    }
+
+    /// The same on a client's own connection, which is given up: its state there is worth nothing any more.
+    fn refused_pinned(&mut self, key: Key) {
+        let Some(upstream) = self.upstreams.get(key) else {
+            return;
+        };
+        let (pool, node) = (upstream.pool, upstream.node);
+        self.pools[pool].suspect(node, self.now);
+        self.evidence(pool, node, Sighting::RefusedCommand);
+        self.upstream_lost(key, &Cause::Refusal);
+    }
+
+    fn handshake_reply(&mut self, key: Key, data: &[u8]) -> usize {
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return data.len();
+        };
+        let Phase::Handshake { replies, reply, .. } = &mut upstream.phase else {
+            self.upstream_lost(key, &Cause::Garbage("a reply before any command".to_owned()));
+            return data.len();
+        };
+        let (len, complete) = match upstream.scanner.scan(data) {
+            Ok(Skip::Complete(len)) => (len, true),
+            Ok(Skip::Incomplete) => (data.len(), false),
+            Err(error) => {
+                self.upstream_lost(key, &Cause::Garbage(error.to_string()));
+                return data.len();
+            }
+        };
+        if reply.len() + len <= ERROR_MAX {
+            reply.extend_from_slice(&data[..len]);
+        }
+        if !complete {
+            return len;
+        }
+        let reply = std::mem::take(reply);
+        *replies = replies.saturating_sub(1);
+        let done = *replies == 0;
+        if reply.first() == Some(&b'-') {
+            let cause =
+                if refusal(&reply).is_some() { Cause::Refusal } else { Cause::Handshake(reply) };
+            self.upstream_lost(key, &cause);
+            return data.len();
+        }
+        if done {
+            self.upstream_ready(key);
+        }
+        len
+    }
+
+    /// The reply at the front cannot be handed over because its client does not read: its lane stops.
+    fn stall(&mut self, key: Key, client_key: Key) {
+        let subscribed = self.clients.get(client_key).is_some_and(|client| {
+            client
+                .special
+                .as_ref()
+                .is_some_and(|special| !special.subscriptions.is_empty() || special.monitoring)
+        });
+        let limit = self
+            .clients
+            .get(client_key)
+            .map_or(u64::MAX, |client| self.pools[client.pool].settings.limits.client_output);
+        let unsent = self.clients.get(client_key).map_or(0, |client| client.output.unsent());
+        if unsent as u64 > limit {
+            return self.close_slow(client_key);
+        }
+        // Messages come whether they are read or not: a slow subscriber ends by its limit alone.
+        if subscribed {
+            return;
+        }
+        let now = self.now;
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return;
+        };
+        if upstream.stalled.is_none() {
+            upstream.stalled =
+                Some(Stall { client: client_key, since: now, moved: false, read_on: false });
+            self.actions.push(Action::Pause(ConnId::upstream(key)));
+            let patience = crate::deadline::STALL_PATIENCE.saturating_sub(upstream.stalled_before);
+            self.arm_upstream(key, now + patience);
+            if let Some(client) = self.clients.get_mut(client_key) {
+                client.special_mut().stalls = Some(key);
+            }
+        }
+    }
+
+    pub(crate) fn close_slow(&mut self, client_key: Key) {
+        if let Some(client) = self.clients.get(client_key) {
+            self.pools[client.pool].counts.clients_slow_closed_total += 1;
+            self.actions.push(Action::Close(ConnId::client(client_key)));
+            self.client_closed(client_key);
+        }
+    }
+
+    /// After a node's bytes: whoever waited for room may go on, and a lane that is not wanted any more is closed.
+    fn after_replies(&mut self, key: Key) {
+        let Some(upstream) = self.upstreams.get_mut(key) else {
+            return;
+        };
+        if !upstream.waiters.is_empty() && upstream.has_room() && upstream.is_ready() {
+            self.wake_waiters(key);
+        }
+        let Some(upstream) = self.upstreams.get(key) else {
+            return;
+        };
+        if upstream.stalled.is_some_and(|stall| stall.read_on) {
+            return self.read_on_for_others(key);
+        }
+        if upstream.retired && upstream.queue.is_empty() && upstream.is_lane() {
+            self.close_upstream(key);
+        } else if upstream.retired && !upstream.is_lane() && !upstream.awaits_sent() {
+            self.upstream_lost(key, &Cause::Demoted);
+        }
+    }
+
+    pub(crate) fn client_written(&mut self, key: Key, count: usize) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.output.advance(count, &mut self.buffers);
+        client.window.take(count);
+        client.last_output = self.now;
+        self.pools[client.pool].counts.client_bytes_out_total += count as u64;
+        let unsent = client.output.unsent();
+        if client.parked == Parked::Output && unsent < OUTPUT_FULL / 2 {
+            self.queue(key);
+        }
+        if unsent < STALL_ABOVE / 4 {
+            self.unstall(key);
+        }
+        if unsent == 0 {
+            self.client_drained(key);
+        }
+    }
+
+    /// The client reads again: so may its lane.
+    pub(crate) fn unstall(&mut self, client_key: Key) {
+        let lane = self
+            .clients
+            .get_mut(client_key)
+            .and_then(|client| client.special.as_mut())
+            .and_then(|special| special.stalls.take());
+        let Some(lane) = lane else {
+            return;
+        };
+        let Some(upstream) = self.upstreams.get_mut(lane) else {
+            return;
+        };
+        if let Some(stall) = upstream.stalled.take() {
+            // The time in which it was not read is nobody's silence.
+            let unread = self.now.since(stall.since);
+            for pending in &mut upstream.queue {
+                pending.due = pending.due + unread;
+            }
+            let more = upstream.queue.iter().any(|pending| pending.client == Some(client_key));
+            upstream.stalled_before =
+                if more { upstream.stalled_before + unread } else { Duration::ZERO };
+        }
+        let (pool, node) = (upstream.pool, upstream.node);
+        let standing = std::rc::Rc::clone(&upstream.standing);
+        self.actions.push(Action::Resume(ConnId::upstream(lane)));
+        // Others have been given a fresh lane meanwhile: this one ends when it is empty.
+        let replaced = self.pools[pool].nodes[node]
+            .lanes
+            .iter()
+            .filter(|(own, other)| *own == standing && *other != lane)
+            .count()
+            >= self.pools[pool].settings.upstream.connections;
+        if let Some(upstream) = self.upstreams.get_mut(lane)
+            && upstream.is_lane()
+        {
+            upstream.retired |= replaced;
+        }
+    }
+
+    pub(crate) fn set_lost_transaction(&mut self, client_key: Key) {
+        let transaction = self.transaction_of(client_key);
+        let watching = self
+            .clients
+            .get(client_key)
+            .and_then(|client| client.special.as_ref())
+            .is_some_and(|special| special.watching);
+        if transaction.is_open() {
+            self.set_transaction(client_key, Transaction::Lost);
+        } else if watching {
+            self.set_transaction(client_key, Transaction::WatchLost);
+        }
+    }
+}
+
+/// Counts a latency; one beyond the histogram's range (71 minutes) counts as the longest.
+fn record(histogram: &mut histogram::Histogram, micros: u64) {
+    let _ = histogram.increment(micros.min(u64::from(u32::MAX)));
+}

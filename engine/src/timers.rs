@@ -1,0 +1,40 @@
+//! When to be woken. An entry says who wanted to be looked at, not what is due: the owner decides when it is looked at,
+//! so nothing needs to be cancelled.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use topology::Time;
+
+use crate::slots::Key;
+
+/// Who is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    Client(Key),
+    Upstream(Key),
+}
+
+/// The armed timers of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(Time, Timer)>>,
+}
+
+impl Timers {
+    pub(crate) fn arm(&mut self, at: Time, timer: Timer) {
+        self.heap.push(Reverse((at, timer)));
+    }
+
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// The next timer that is due, with the time it was armed for: its owner has been armed anew if that is not its own.
+    pub(crate) fn pop_due(&mut self, now: Time) -> Option<(Time, Timer)> {
+        if self.next()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse(entry)| entry)
+    }
+}

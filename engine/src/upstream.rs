@@ -1,0 +1,237 @@
+//! A connection to a node: a lane that many clients share, or one client's own.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use resp::ReplyScanner;
+use session::Standing;
+use topology::Time;
+
+use crate::buffer::Requests;
+use crate::slots::Key;
+
+/// Unsent bytes above which a lane takes no more from clients until the node has read some.
+pub(crate) const LANE_FULL: usize = 1024 * 1024;
+/// Unanswered bytes above which a lane takes no more.
+pub(crate) const LANE_HELD_FULL: usize = 16 * 1024 * 1024;
+/// Unanswered commands above which a lane takes no more.
+pub(crate) const LANE_QUEUE_FULL: usize = 256 * 1024;
+
+/// One connection to one node.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) pool: usize,
+    /// Index into the pool's nodes.
+    pub(crate) node: usize,
+    pub(crate) standing: Rc<Standing>,
+    pub(crate) sharing: Sharing,
+    pub(crate) phase: Phase,
+    pub(crate) requests: Requests,
+    pub(crate) queue: VecDeque<Pending>,
+    pub(crate) scanner: ReplyScanner,
+    pub(crate) value: Value,
+    /// Clients that wait for this connection to be ready, to have room, or to fail.
+    pub(crate) waiters: Vec<Key>,
+    /// Reading is stopped because the client whose reply is coming does not read.
+    pub(crate) stalled: Option<Stall>,
+    /// How long it was stalled before, by a client that read on and has more to come: so little at a time is slow as well.
+    pub(crate) stalled_before: Duration,
+    /// Takes no new commands; closed when its last one is answered.
+    pub(crate) retired: bool,
+    /// In the list of connections with something to write.
+    pub(crate) dirty: bool,
+    pub(crate) armed: Time,
+    pub(crate) last_used: Time,
+    /// The node does not answer: nothing is sent until it does, or is replaced.
+    pub(crate) frozen: bool,
+    /// A MULTI or WATCH was answered whose EXEC, DISCARD or UNWATCH was not.
+    pub(crate) engaged: bool,
+    /// A command inside the transaction at the front was refused because of the node's role.
+    pub(crate) unit_refused: bool,
+    pub(crate) silence: Silence,
+}
+
+/// Has a lane's node forgotten it without a word, as a firewall makes it look?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// Nothing says so.
+    None,
+    /// An answer was given up, and nothing has come since.
+    Since(Time),
+    /// And the node has answered a probe that was sent later: closed unless something comes until then.
+    Proven { until: Time },
+}
+
+/// Whose connection it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Everybody's of the same standing.
+    Lane,
+    /// One client's; `None`: kept for the next one.
+    Pinned(Option<Key>),
+    /// One client's, bytes passed through.
+    Raw(Key),
+}
+
+/// How far the connection has come.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Not connected before `deadline`.
+    Connecting { deadline: Time },
+    /// Brought to its standing.
+    Handshake { bytes: Vec<u8>, sent: usize, replies: u32, reply: Vec<u8>, deadline: Time },
+    /// Takes commands.
+    Ready,
+}
+
+/// The value that is being read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Value {
+    /// Its first byte; meaningful while `len` is not 0.
+    pub(crate) first: u8,
+    /// How many bytes of it have been read before this turn.
+    pub(crate) len: usize,
+    /// Part of it has been handed to the client for good.
+    pub(crate) streamed: bool,
+}
+
+/// A client that does not read stops the lane that answers it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stall {
+    pub(crate) client: Key,
+    pub(crate) since: Time,
+    /// What was queued behind it has been sent elsewhere.
+    pub(crate) moved: bool,
+    /// What could not be is waited for: the lane is read on, as long as the client's unread replies stay within their limit.
+    pub(crate) read_on: bool,
+}
+
+/// One command, or one transaction, that is not answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    /// Nobody: the reply is discarded.
+    pub(crate) client: Option<Key>,
+    /// When the client's command arrived.
+    pub(crate) at: Time,
+    /// When its answer is given up.
+    pub(crate) due: Time,
+    /// Its bytes in the connection's buffer.
+    pub(crate) len: u32,
+    /// How many replies are still to come.
+    pub(crate) replies: u32,
+    /// How many there are in all.
+    pub(crate) replies_in_all: u32,
+    pub(crate) kind: PendingKind,
+    pub(crate) flags: Flags,
+}
+
+/// What a pending command is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PendingKind {
+    /// One reply.
+    Plain,
+    /// A whole MULTI…EXEC: no reply of it counts before the last.
+    Unit,
+    /// One of the SUBSCRIBE family.
+    Subscribe,
+    /// May wait long.
+    Blocking,
+    /// MULTI on a pinned connection.
+    Multi,
+    /// Between MULTI and EXEC on a pinned connection.
+    Queued,
+    /// EXEC on a pinned connection.
+    Exec,
+    /// WATCH.
+    Watch,
+    /// DISCARD, or UNWATCH, on a pinned connection.
+    Discard,
+    /// PING before WAIT: `replies` is 2, the first is dropped.
+    Wait,
+    /// MONITOR.
+    Monitor,
+    /// A request that passed through without being kept.
+    Streamed,
+    /// Changes the client's standing when it succeeds.
+    Hook,
+}
+
+/// What may be done with a pending command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// May be sent again after its answer was lost.
+    pub(crate) repeatable: bool,
+    /// Error replies are the command's own affair.
+    pub(crate) opaque: bool,
+    /// The client wants no reply.
+    pub(crate) mute: bool,
+    /// Redkeel's own, to set the connection up again: the client sees no reply and does not wait for it.
+    pub(crate) swallow: bool,
+    /// Was routed by the rules for reads.
+    pub(crate) read: bool,
+    /// Must only be sent to the shard's primary.
+    pub(crate) primary: bool,
+}
+
+impl Upstream {
+    pub(crate) fn is_lane(&self) -> bool {
+        self.sharing == Sharing::Lane
+    }
+
+    pub(crate) fn owner(&self) -> Option<Key> {
+        match self.sharing {
+            Sharing::Lane => None,
+            Sharing::Pinned(owner) => owner,
+            Sharing::Raw(owner) => Some(owner),
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
+    /// A request that is not kept is on it.
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        matches!(self.sharing, Sharing::Raw(_))
+            || self.queue.back().is_some_and(|pending| pending.kind == PendingKind::Streamed)
+    }
+
+    /// May a client's commands be added?
+    pub(crate) fn has_room(&self) -> bool {
+        self.requests.unsent().len() < LANE_FULL
+            && self.requests.len() < LANE_HELD_FULL
+            && self.queue.len() < LANE_QUEUE_FULL
+    }
+
+    /// What is to be written now.
+    pub(crate) fn output(&self) -> &[u8] {
+        match &self.phase {
+            Phase::Connecting { .. } => &[],
+            Phase::Handshake { bytes, sent, .. } => &bytes[*sent..],
+            Phase::Ready if self.retired => &self.requests.unsent()[..self.rest_of_begun()],
+            Phase::Ready => self.requests.unsent(),
+        }
+    }
+
+    /// How many unsent bytes belong to a command whose first bytes are sent.
+    fn rest_of_begun(&self) -> usize {
+        let sent = self.requests.sent_len();
+        let mut end = 0;
+        for pending in &self.queue {
+            match pending.kind {
+                // It passes through, and nothing follows it.
+                PendingKind::Streamed => return self.requests.unsent().len(),
+                _ if end >= sent => break,
+                _ => end += pending.len as usize,
+            }
+        }
+        end.saturating_sub(sent)
+    }
+
+    /// Is an answer to come to something that the node has got?
+    pub(crate) fn awaits_sent(&self) -> bool {
+        let streamed = self.queue.front().is_some_and(|front| front.kind == PendingKind::Streamed);
+        self.is_ready() && (streamed || self.requests.sent_len() > 0)
+    }
+}

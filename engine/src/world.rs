@@ -1,0 +1,208 @@
+//! A new Snapshot: what it means for the connections there are, and for everyone who waits.
+
+use std::time::Duration;
+
+use session::Target;
+use topology::PoolView;
+
+use crate::Engine;
+use crate::hold::REMIND;
+use crate::pool::Change;
+use crate::recover::Cause;
+use crate::slots::Key;
+use crate::upstream::{Flags, Pending, PendingKind, Sharing, Silence};
+
+/// How long a lane may stay silent after its node has answered a probe.
+const SILENCE_PATIENCE: Duration = Duration::from_millis(100);
+
+impl Engine {
+    pub(crate) fn apply(&mut self, pool: usize, view: &PoolView) {
+        self.pools[pool].forget_old_refusals(self.now);
+        for change in self.pools[pool].update(view) {
+            match change {
+                Change::Lost(node) => {
+                    for key in self.pools[pool].nodes[node].connections.clone() {
+                        self.upstream_lost(key, &Cause::NodeGone);
+                    }
+                }
+                Change::Frozen(node) => self.freeze(pool, node, true),
+                Change::Thawed(node) => self.freeze(pool, node, false),
+                Change::Unfit(node) => self.unfit(pool, node),
+            }
+        }
+        self.doubt_silent_lanes(pool);
+        let waiting = std::mem::take(&mut self.pools[pool].held);
+        for key in &waiting {
+            if let Some(client) = self.clients.get_mut(*key) {
+                client.listed = false;
+            }
+        }
+        for key in waiting {
+            self.queue(key);
+        }
+    }
+
+    /// A primary that does not answer gets nothing more; reads that it has are sent elsewhere, writes await their answer
+    /// until it is replaced or they are due.
+    fn freeze(&mut self, pool: usize, node: usize, frozen: bool) {
+        for key in self.pools[pool].nodes[node].connections.clone() {
+            let Some(upstream) = self.upstreams.get_mut(key) else {
+                continue;
+            };
+            upstream.frozen = frozen;
+            if !frozen {
+                self.touch_upstream(key);
+            } else if upstream.is_lane() {
+                if upstream.is_ready() {
+                    self.take_back_unsent(key);
+                    self.abandon(key, |_| true);
+                } else {
+                    self.upstream_lost(key, &Cause::NodeGone);
+                }
+            }
+            self.wake_waiters(key);
+        }
+    }
+
+    /// Lanes that stay silent though their node has answered a later probe have a little longer: what the node says on
+    /// both at once may arrive here in any order.
+    fn doubt_silent_lanes(&mut self, pool: usize) {
+        for node in 0..self.pools[pool].nodes.len() {
+            let proven_at = self.pools[pool].nodes[node].proven_at;
+            for lane in 0..self.pools[pool].nodes[node].lanes.len() {
+                let (_, key) = self.pools[pool].nodes[node].lanes[lane];
+                if let Some(upstream) = self.upstreams.get_mut(key)
+                    && let Silence::Since(since) = upstream.silence
+                    && proven_at > since
+                {
+                    let until = self.now + SILENCE_PATIENCE;
+                    upstream.silence = Silence::Proven { until };
+                    self.arm_upstream(key, until);
+                }
+            }
+        }
+    }
+
+    /// The node answers, but is not what it was: what it has not got yet goes elsewhere, and what depends on its role
+    /// with it.
+    fn unfit(&mut self, pool: usize, node: usize) {
+        for key in self.pools[pool].nodes[node].connections.clone() {
+            let Some(upstream) = self.upstreams.get(key) else {
+                continue;
+            };
+            match upstream.sharing {
+                Sharing::Lane => {
+                    self.take_back_unsent(key);
+                    self.wake_waiters(key);
+                }
+                Sharing::Pinned(None) => {}
+                Sharing::Pinned(Some(owner)) if self.suits(pool, node, owner) => {}
+                // A command that is on its way will be answered, or refused, by the node.
+                Sharing::Pinned(Some(_)) if upstream.awaits_sent() => self.retire(key),
+                Sharing::Pinned(Some(_)) => self.upstream_lost(key, &Cause::Demoted),
+                Sharing::Raw(owner) => {
+                    if !self.suits(pool, node, owner) {
+                        self.upstream_lost(key, &Cause::Demoted);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The connection takes nothing new, and ends when what was sent is answered.
+    fn retire(&mut self, key: Key) {
+        if let Some(upstream) = self.upstreams.get_mut(key) {
+            upstream.retired = true;
+        }
+    }
+
+    fn suits(&self, pool: usize, node: usize, owner: Key) -> bool {
+        let target = self
+            .clients
+            .get(owner)
+            .and_then(|client| client.bound)
+            .map_or(Target::Reads, |bound| bound.target);
+        self.pools[pool].fits(node, target)
+    }
+
+    /// Gives a subscriber or tracker that lost its connection a new one, and sets it up again. False: there is no node
+    /// for it now.
+    pub(crate) fn adopt_orphan(&mut self, key: Key) -> bool {
+        let Some(client) = self.clients.get_mut(key) else {
+            return false;
+        };
+        if client.special.as_ref().is_none_or(|special| !special.orphaned) {
+            return true;
+        }
+        let target =
+            if client.mode == config::Mode::Read { Target::Reads } else { Target::Primary };
+        let Ok(upstream) = self.pin(key, target) else {
+            return self.stay_orphaned(key);
+        };
+        let Some(client) = self.clients.get_mut(key) else {
+            return false;
+        };
+        let special = client.special_mut();
+        special.orphaned = false;
+        let tracking = special.tracking.clone();
+        let commands = special.subscriptions.resubscribe();
+        for (command, confirmations) in commands {
+            self.own_command(key, upstream, &command, confirmations, PendingKind::Subscribe);
+        }
+        if let Some(command) = tracking {
+            self.own_command(key, upstream, &command, 1, PendingKind::Plain);
+            // What was cached may have changed unseen.
+            self.reply(key, |out, protocol| {
+                if protocol == resp::Protocol::Resp3 {
+                    resp::write_push_header(out, 2, protocol);
+                    resp::write_bulk(out, b"invalidate");
+                    resp::write_null(out, protocol);
+                }
+            });
+        }
+        true
+    }
+
+    /// There is no node for it now, or no room. False, unless it has commands whose time is up.
+    fn stay_orphaned(&mut self, key: Key) -> bool {
+        let Some(client) = self.clients.get(key) else {
+            return false;
+        };
+        if client.trouble.as_ref().is_some_and(|trouble| trouble.expired > 0) {
+            return true;
+        }
+        if client.input.is_empty() {
+            self.await_snapshot(key);
+            self.arm_client(key, self.now + REMIND);
+        } else {
+            self.hold(key);
+        }
+        false
+    }
+
+    /// A command of Redkeel's own on a client's connection; its replies are swallowed.
+    fn own_command(
+        &mut self,
+        key: Key,
+        upstream: Key,
+        bytes: &[u8],
+        replies: u32,
+        kind: PendingKind,
+    ) {
+        let Some(client) = self.clients.get(key) else {
+            return;
+        };
+        let due = self.now + self.pools[client.pool].settings.timeouts.request;
+        let pending = Pending {
+            client: Some(key),
+            at: self.now,
+            due,
+            len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            replies,
+            replies_in_all: replies,
+            kind,
+            flags: Flags { swallow: true, repeatable: true, ..Flags::default() },
+        };
+        self.append_pinned(key, upstream, b"", bytes, pending);
+    }
+}
