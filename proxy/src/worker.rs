@@ -1,0 +1,414 @@
+//! One worker: a thread with its own event loop, engine and sockets. A request's way begins at [`Worker::read`].
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use config::Config;
+use engine::{Action, ConnId, Engine, Gone, Settings};
+use mio::event::Event;
+use mio::{Events, Interest, Poll, Token, Waker};
+use topology::{Mail, PoolId, Published, Time};
+
+use crate::mailbox::{Letter, Mailbox};
+use crate::socket::{Socket, Sockets, Stream};
+use crate::{EvidenceSink, Origin, PoolClients};
+
+const WAKE: Token = Token(usize::MAX);
+/// Bytes read from one socket in one turn.
+const READ_MAX: usize = 64 * 1024;
+/// Events taken from the kernel in one turn.
+const EVENTS_MAX: usize = 1024;
+
+/// What a worker is made of.
+pub(crate) struct Parts {
+    pub(crate) index: usize,
+    pub(crate) config: Arc<Config>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) evidence: EvidenceSink,
+    pub(crate) pool_clients: PoolClients,
+    pub(crate) origin: Instant,
+}
+
+/// A worker's state.
+pub(crate) struct Worker {
+    poll: Poll,
+    settings: Settings,
+    published: Arc<Published>,
+    evidence: EvidenceSink,
+    pool_clients: PoolClients,
+    origin: Instant,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Worker {
+    pub(crate) fn new(parts: Parts) -> io::Result<(Self, Arc<Mailbox>)> {
+        let poll = Poll::new()?;
+        let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), WAKE)?));
+        let settings = Settings {
+            pools: parts.config.pools.iter().cloned().map(Arc::new).collect(),
+            workers: parts.config.workers.max(1),
+            worker: parts.index,
+            seed: fastrand::u64(..),
+        };
+        let worker = Self {
+            poll,
+            settings,
+            published: parts.published,
+            evidence: parts.evidence,
+            pool_clients: parts.pool_clients,
+            origin: parts.origin,
+            mailbox: Arc::clone(&mailbox),
+        };
+        Ok((worker, mailbox))
+    }
+
+    /// Turns until it is told to stop, or is drained.
+    pub(crate) fn run(self) {
+        let engine = Engine::new(&self.settings);
+        Turner {
+            engine,
+            worker: self,
+            sockets: Sockets::default(),
+            runnable: Vec::new(),
+            reading: Vec::new(),
+            buffer: vec![0; READ_MAX],
+            actions: Vec::new(),
+            dirty: Vec::new(),
+            letters: Vec::new(),
+            stop: false,
+        }
+        .run();
+    }
+}
+
+/// The worker at work; made in its own thread, since the engine is not shared.
+struct Turner {
+    worker: Worker,
+    engine: Engine,
+    sockets: Sockets,
+    /// Sockets that may have more to read, though no edge will say so.
+    runnable: Vec<ConnId>,
+    reading: Vec<ConnId>,
+    buffer: Vec<u8>,
+    actions: Vec<Action>,
+    dirty: Vec<ConnId>,
+    letters: Vec<Letter>,
+    stop: bool,
+}
+
+/// However the worker ends, nobody waits for its answer.
+impl Drop for Turner {
+    fn drop(&mut self) {
+        self.worker.mailbox.close();
+    }
+}
+
+impl Turner {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut now = crate::now(self.worker.origin);
+        while !self.stop && !self.engine.is_drained() {
+            let timeout = if self.runnable.is_empty() {
+                self.engine.next_wake().map(|wake| wake.since(now))
+            } else {
+                Some(std::time::Duration::ZERO)
+            };
+            match self.worker.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::error!(%error, "a worker cannot wait for its sockets");
+                    return;
+                }
+            }
+            now = crate::now(self.worker.origin);
+            self.turn(&events, now);
+        }
+    }
+
+    /// One turn: everything that is ready is read once, everything that is to be written is written once.
+    fn turn(&mut self, events: &Events, now: Time) {
+        self.engine.begin_turn(now);
+        if self.worker.published.version() != self.engine.snapshot_version() {
+            self.engine.snapshot(&self.worker.published.load());
+        }
+        let mut woken = false;
+        std::mem::swap(&mut self.reading, &mut self.runnable);
+        for event in events {
+            if event.token() == WAKE {
+                woken = true;
+            } else {
+                self.event(event);
+            }
+        }
+        if woken {
+            self.read_mail();
+        }
+        let mut reading = std::mem::take(&mut self.reading);
+        for conn in reading.drain(..) {
+            self.read(conn);
+        }
+        self.reading = reading;
+        self.finish_turn();
+    }
+
+    fn event(&mut self, event: &Event) {
+        let conn = ConnId::from_bits(event.token().0 as u64);
+        let Some(socket) = self.sockets.get_mut(conn) else {
+            return;
+        };
+        if socket.connecting {
+            match socket.stream.is_connected() {
+                Ok(true) => socket.connecting = false,
+                Ok(false) => return,
+                Err(error) => return self.connect_failed(conn, &error),
+            }
+            self.engine.connected(conn);
+        }
+        let Some(socket) = self.sockets.get_mut(conn) else {
+            return;
+        };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            socket.readable = true;
+            socket.read_closed |= event.is_read_closed() || event.is_error();
+            socket.broken |= event.is_error();
+            if socket.is_reset_client() {
+                return self.gone(conn, Gone::Closed);
+            }
+            if !socket.paused && !socket.listed {
+                socket.listed = true;
+                self.reading.push(conn);
+            }
+        }
+        let Some(socket) = self.sockets.get_mut(conn) else {
+            return;
+        };
+        if event.is_writable() && std::mem::take(&mut socket.blocked) {
+            self.write(conn);
+        }
+    }
+
+    /// Reads a socket once.
+    fn read(&mut self, conn: ConnId) {
+        let Some(socket) = self.sockets.get_mut(conn) else {
+            return;
+        };
+        socket.listed = false;
+        if socket.paused || !socket.readable {
+            return;
+        }
+        match socket.stream.read(&mut self.buffer) {
+            Ok(0) if conn.is_upstream() || socket.broken => self.gone(conn, Gone::Closed),
+            Ok(0) => {
+                socket.readable = false;
+                self.engine.ended(conn);
+            }
+            Ok(count) => {
+                // Less than was asked for: the kernel has no more, and will say so when it has.
+                if count < self.buffer.len() && !socket.read_closed {
+                    socket.readable = false;
+                } else {
+                    socket.listed = true;
+                    self.runnable.push(conn);
+                }
+                self.engine.received(conn, &self.buffer[..count]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.readable = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                socket.listed = true;
+                self.runnable.push(conn);
+            }
+            Err(_) => self.gone(conn, Gone::Closed),
+        }
+    }
+
+    /// Writes a socket's output once; what the kernel does not take waits for its event.
+    fn write(&mut self, conn: ConnId) {
+        let Some(socket) = self.sockets.get_mut(conn) else {
+            return;
+        };
+        if socket.connecting || socket.blocked || socket.broken {
+            return;
+        }
+        let output = self.engine.output(conn);
+        if output.is_empty() {
+            return;
+        }
+        match socket.stream.write(output) {
+            Ok(count) => {
+                if count < output.len() {
+                    socket.blocked = true;
+                }
+                self.engine.written(conn, count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.blocked = true,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.dirty.push(conn),
+            Err(_) => {
+                // The peer is gone; what it said before may still be read, and then its end is found.
+                socket.broken = true;
+                socket.readable = true;
+                socket.read_closed = true;
+                if socket.is_reset_client() {
+                    return self.gone(conn, Gone::Closed);
+                }
+                if !socket.listed {
+                    socket.listed = true;
+                    self.runnable.push(conn);
+                }
+            }
+        }
+        let registry = self.worker.poll.registry();
+        if let Some(socket) = self.sockets.get_mut(conn)
+            && socket.blocked
+            && !socket.watches_write
+        {
+            socket.watches_write = true;
+            let both = Interest::READABLE | Interest::WRITABLE;
+            if let Err(error) = socket.stream.reregister(registry, Socket::token(conn), both) {
+                tracing::error!(%error, "a socket cannot be watched");
+                self.gone(conn, Gone::Closed);
+            }
+        }
+    }
+
+    /// Lets the engine go on, does what it asks, writes what it has, until nothing is left.
+    fn finish_turn(&mut self) {
+        loop {
+            self.engine.end_turn();
+            self.engine.take_actions(&mut self.actions);
+            self.engine.take_dirty(&mut self.dirty);
+            if self.actions.is_empty() && self.dirty.is_empty() {
+                return;
+            }
+            // What is written goes before what is closed: a last reply must leave.
+            let mut dirty = std::mem::take(&mut self.dirty);
+            for conn in dirty.drain(..) {
+                self.write(conn);
+            }
+            // An interrupted write is repeated.
+            dirty.append(&mut self.dirty);
+            self.dirty = dirty;
+            let mut actions = std::mem::take(&mut self.actions);
+            for action in actions.drain(..) {
+                self.carry_out(action);
+            }
+            self.actions = actions;
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Connect { conn, address } => match Stream::connect(&address) {
+                Ok(stream) => {
+                    let both = Interest::READABLE | Interest::WRITABLE;
+                    self.insert(conn, stream, None, both);
+                }
+                Err(error) => self.connect_failed(conn, &error),
+            },
+            Action::Close(conn) => {
+                if conn.is_upstream()
+                    && let Some(socket) = self.sockets.get_mut(conn)
+                {
+                    socket.stream.drop_unsent();
+                }
+                self.remove(conn);
+            }
+            Action::Pause(conn) => {
+                if let Some(socket) = self.sockets.get_mut(conn) {
+                    socket.paused = true;
+                    if socket.is_reset_client() {
+                        self.gone(conn, Gone::Closed);
+                    }
+                }
+            }
+            Action::Resume(conn) => {
+                if let Some(socket) = self.sockets.get_mut(conn) {
+                    socket.paused = false;
+                    if socket.readable && !socket.listed {
+                        socket.listed = true;
+                        self.runnable.push(conn);
+                    }
+                }
+            }
+            Action::ShutdownWrite(conn) => {
+                if let Some(socket) = self.sockets.get_mut(conn) {
+                    socket.stream.shutdown_write();
+                }
+            }
+            Action::Evidence(evidence) => (self.worker.evidence)(evidence),
+        }
+    }
+
+    fn insert(
+        &mut self,
+        conn: ConnId,
+        mut stream: Stream,
+        pool: Option<PoolId>,
+        interest: Interest,
+    ) {
+        let registry = self.worker.poll.registry();
+        if let Err(error) = stream.register(registry, Socket::token(conn), interest) {
+            tracing::error!(%error, "a socket cannot be watched");
+            self.engine.closed(conn, Gone::Closed);
+            return;
+        }
+        self.sockets.insert(Socket {
+            conn,
+            stream,
+            pool,
+            connecting: pool.is_none(),
+            watches_write: interest.is_writable(),
+            blocked: false,
+            broken: false,
+            paused: false,
+            readable: false,
+            read_closed: false,
+            listed: false,
+        });
+    }
+
+    fn connect_failed(&mut self, conn: ConnId, error: &io::Error) {
+        // A unix socket's file that is missing is a server that is not there.
+        let refused =
+            matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound);
+        self.gone(conn, if refused { Gone::Refused } else { Gone::Closed });
+    }
+
+    fn gone(&mut self, conn: ConnId, gone: Gone) {
+        self.remove(conn);
+        self.engine.closed(conn, gone);
+    }
+
+    /// Closes a socket, if it is there.
+    fn remove(&mut self, conn: ConnId) {
+        if let Some(Socket { pool: Some(pool), .. }) = self.sockets.remove(conn) {
+            self.worker.mailbox.remove_client();
+            if let Some(clients) = self.worker.pool_clients.get(pool.0 as usize) {
+                clients.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn read_mail(&mut self) {
+        let mut letters = std::mem::take(&mut self.letters);
+        self.worker.mailbox.empty(&mut letters);
+        for letter in letters.drain(..) {
+            match letter {
+                Letter::Accept(stream, Origin { pool, mode }) => {
+                    let conn = self.engine.accept(pool, mode);
+                    self.insert(conn, stream, Some(pool), Interest::READABLE);
+                }
+                Letter::Refused(pool) => self.engine.count_refused_client(pool),
+                // The asker may have given up waiting.
+                Letter::Mail(Mail::Counts(reply)) => {
+                    let _ = reply.send(self.engine.counts());
+                }
+                Letter::Mail(Mail::Drain) => self.engine.drain(),
+                Letter::Mail(Mail::Stop) => self.stop = true,
+            }
+        }
+        self.letters = letters;
+    }
+}
