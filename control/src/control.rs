@@ -1,0 +1,141 @@
+//! The loop that owns the pools.
+
+use std::fmt;
+use std::panic;
+use std::sync::Arc;
+use std::time::Instant;
+
+use config::Config;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use topology::{Evidence, NodeIds, PoolId, Published, Snapshot, Time};
+
+use crate::clock::Clock;
+use crate::evidence::EvidenceSender;
+use crate::pool::{Pool, Tasks};
+use crate::prober::Report;
+
+/// Reports that may wait to be read; the tasks wait when there are more.
+const REPORTS: usize = 256;
+/// Reports and sightings taken in before the views are renewed.
+const BATCH: usize = 256;
+
+/// The control plane: call [`Control::run`].
+pub struct Control {
+    clock: Clock,
+    published: Arc<Published>,
+    version: u64,
+    pools: Vec<Pool>,
+    ids: NodeIds,
+    evidence: mpsc::Receiver<Evidence>,
+    /// Keeps the channel open where nobody has anything to tell.
+    _evidence_sender: EvidenceSender,
+}
+
+impl Control {
+    /// Publishes a first Snapshot, in which no node has been heard yet. `origin` is the start of the clock that all
+    /// [`Time`]s of the process count from.
+    pub fn new(
+        config: &Config,
+        published: Arc<Published>,
+        origin: Instant,
+    ) -> (Self, EvidenceSender) {
+        let clock = Clock::new(origin);
+        let mut ids = NodeIds::default();
+        let pools = (0..).zip(&config.pools);
+        let pools = pools.map(|(id, pool)| Pool::new(PoolId(id), pool, &mut ids)).collect();
+        let (sender, evidence) = EvidenceSender::channel();
+        let version = published.version();
+        let _evidence_sender = sender.clone();
+        let mut control =
+            Self { clock, published, version, pools, ids, evidence, _evidence_sender };
+        control.publish();
+        (control, sender)
+    }
+
+    /// Probes, resolves and publishes until it is dropped.
+    pub async fn run(mut self) {
+        let (reports, mut reported) = mpsc::channel(REPORTS);
+        let mut tasks = Tasks { set: JoinSet::new(), reports, clock: self.clock };
+        let mut sightings = Vec::with_capacity(BATCH);
+        loop {
+            let now = self.clock.now();
+            for pool in &mut self.pools {
+                pool.drive(&mut tasks, now);
+            }
+            self.renew(now);
+            let due = self.pools.iter().map(Pool::next_due).min().unwrap_or(Time::MAX);
+            tokio::select! {
+                Some((pool, report)) = reported.recv() => {
+                    self.report(pool, report);
+                    for _ in 1..BATCH {
+                        let Ok((pool, report)) = reported.try_recv() else { break };
+                        self.report(pool, report);
+                    }
+                }
+                _ = self.evidence.recv_many(&mut sightings, BATCH) => {
+                    for evidence in sightings.drain(..) {
+                        self.heed(evidence);
+                    }
+                }
+                Some(ended) = tasks.set.join_next() => pass_on_panic(ended),
+                () = self.clock.sleep_until(due) => {}
+            }
+        }
+    }
+
+    fn report(&mut self, pool: PoolId, report: Report) {
+        let now = self.clock.now();
+        if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
+            pool.reported(report, &mut self.ids, now);
+        }
+    }
+
+    fn heed(&mut self, evidence: Evidence) {
+        let now = self.clock.now();
+        match evidence {
+            Evidence::Node { pool, node, sighting, at } => {
+                if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
+                    pool.sighted(node, sighting, at, now);
+                }
+            }
+            Evidence::UnknownCommand { pool, name } => {
+                if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
+                    pool.unknown_command(name, now);
+                }
+            }
+        }
+    }
+
+    /// Publishes if any pool's view is another.
+    fn renew(&mut self, now: Time) {
+        let mut is_new = false;
+        for pool in &mut self.pools {
+            is_new |= pool.renew_view(now);
+        }
+        if is_new {
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        self.version += 1;
+        let pools = self.pools.iter().map(|pool| Arc::clone(pool.view())).collect();
+        self.published.publish(Arc::new(Snapshot { version: self.version, pools }));
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+/// A task that panicked is our own fault, and the process must not go on without it.
+fn pass_on_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        panic::resume_unwind(error.into_panic());
+    }
+}

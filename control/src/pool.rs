@@ -1,0 +1,187 @@
+//! One pool: its reducer, and the tasks that act for it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Credentials;
+use tokio::net::lookup_host;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use topology::{
+    Address, Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, Sighting, Time,
+    printable,
+};
+use tracing::debug;
+
+use crate::clock::Clock;
+use crate::log::log;
+use crate::prober::{Order, Prober, Report, Reports};
+use crate::settings;
+
+/// After which a lookup is given up. The system's resolver goes on for a while, in a thread of its own.
+const LOOKUP: Duration = Duration::from_secs(5);
+/// Orders that may wait for a prober: a probe and a question.
+const ORDERS: usize = 2;
+
+/// A pool at work.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    id: PoolId,
+    name: Arc<str>,
+    state: PoolState,
+    /// By server: what is to be resolved.
+    hosts: Vec<Option<(String, u16)>>,
+    credentials: Option<Arc<Credentials>>,
+    probe_timeout: Duration,
+    probers: HashMap<NodeId, mpsc::Sender<Order>>,
+    /// The reducer may have other nodes than there are probers for.
+    nodes_changed: bool,
+    view: Arc<PoolView>,
+}
+
+/// What a pool needs to start tasks.
+pub(crate) struct Tasks {
+    pub(crate) set: JoinSet<()>,
+    pub(crate) reports: Reports,
+    pub(crate) clock: Clock,
+}
+
+impl Pool {
+    pub(crate) fn new(id: PoolId, config: &config::Pool, ids: &mut NodeIds) -> Self {
+        let name: Arc<str> = config.name.as_str().into();
+        let settings = settings::settings(config);
+        let servers = settings::servers(config);
+        let seed = fastrand::u64(..);
+        let state = PoolState::new(Arc::clone(&name), settings, servers, ids, seed);
+        let view = Arc::new(state.view());
+        Self {
+            id,
+            name,
+            state,
+            hosts: settings::hosts(config),
+            credentials: config.upstream.credentials.clone().map(Arc::new),
+            probe_timeout: config.health.timeout,
+            probers: HashMap::new(),
+            nodes_changed: true,
+            view,
+        }
+    }
+
+    pub(crate) fn view(&self) -> &Arc<PoolView> {
+        &self.view
+    }
+
+    pub(crate) fn next_due(&self) -> Time {
+        self.state.next_due()
+    }
+
+    /// Takes a new view from the reducer, if there is one.
+    pub(crate) fn renew_view(&mut self, now: Time) -> bool {
+        let view = self.state.publish(now);
+        let is_new = view.is_some();
+        if let Some(view) = view {
+            self.view = Arc::new(view);
+        }
+        is_new
+    }
+
+    pub(crate) fn sighted(&mut self, node: NodeId, sighting: Sighting, at: Time, now: Time) {
+        debug!(pool = &*self.name, node = node.0, ?sighting, "the data plane asks for a probe");
+        let events = self.state.observe(Observation::Sighted { node, sighting, at }, now);
+        self.log(&events);
+    }
+
+    pub(crate) fn unknown_command(&mut self, name: Box<[u8]>, now: Time) {
+        self.state.unknown_command(name, now);
+    }
+
+    pub(crate) fn reported(&mut self, report: Report, ids: &mut NodeIds, now: Time) {
+        let events = match report {
+            Report::Observed(observation) => self.state.observe(observation, now),
+            Report::Resolved { server, answer } => {
+                self.nodes_changed = true;
+                self.state.resolved(server, answer, ids, now)
+            }
+            Report::Described { names, answer } => {
+                self.state.described(names, answer, now);
+                Vec::new()
+            }
+        };
+        self.log(&events);
+    }
+
+    fn log(&self, events: &[Event]) {
+        log(&self.name, events);
+    }
+
+    /// Does what is due.
+    pub(crate) fn drive(&mut self, tasks: &mut Tasks, now: Time) {
+        if std::mem::take(&mut self.nodes_changed) {
+            self.reconcile(tasks);
+        }
+        for order in self.state.take_probes(now) {
+            self.order(order.node, Order::Probe { all: order.all });
+        }
+        for server in self.state.take_lookups(now) {
+            self.look_up(server, tasks);
+        }
+        if let Some((node, names)) = self.state.take_question() {
+            self.order(node, Order::Describe(names));
+        }
+    }
+
+    fn order(&self, node: NodeId, order: Order) {
+        // The reducer has at most one probe and one question on their way: there is room.
+        let sent = self.probers.get(&node).map(|orders| orders.try_send(order));
+        debug_assert!(matches!(sent, Some(Ok(()))), "{node:?} cannot be told: {sent:?}");
+    }
+
+    /// Starts probers for new nodes, and ends those of nodes that are gone.
+    fn reconcile(&mut self, tasks: &mut Tasks) {
+        let nodes: Vec<_> = self.state.nodes().map(|(id, address)| (id, address.clone())).collect();
+        self.probers.retain(|id, _| nodes.iter().any(|(node, _)| node == id));
+        for (node, address) in nodes {
+            if self.probers.contains_key(&node) {
+                continue;
+            }
+            let prober = Prober {
+                pool: self.id,
+                node,
+                address,
+                credentials: self.credentials.clone(),
+                timeout: self.probe_timeout,
+                clock: tasks.clock,
+                reports: tasks.reports.clone(),
+            };
+            let (orders, receiver) = mpsc::channel(ORDERS);
+            tasks.set.spawn(prober.run(receiver));
+            self.probers.insert(node, orders);
+        }
+    }
+
+    fn look_up(&self, server: usize, tasks: &mut Tasks) {
+        let Some(Some((host, port))) = self.hosts.get(server).cloned() else { return };
+        let (pool, reports) = (self.id, tasks.reports.clone());
+        tasks.set.spawn(async move {
+            let answer = resolve(&host, port).await;
+            // Nobody reads any more when the control plane ends.
+            let _ = reports.send((pool, Report::Resolved { server, answer })).await;
+        });
+    }
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<Address>, Box<str>> {
+    match timeout(LOOKUP, lookup_host((host, port))).await {
+        Ok(Ok(addresses)) => {
+            let mut addresses: Vec<SocketAddr> = addresses.collect();
+            addresses.sort();
+            addresses.dedup();
+            Ok(addresses.into_iter().map(Address::Tcp).collect())
+        }
+        Ok(Err(error)) => Err(printable(error.to_string().as_bytes())),
+        Err(_) => Err("no answer in time".into()),
+    }
+}
