@@ -1,0 +1,18 @@
+//! What everyday clients and hostile ones see: the real binary before real servers that stay well.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and measures what a client waits for"
+)]
+
+mod behaviour;
+mod blocking;
+mod common;
+mod connection;
+mod conversations;
+mod hostile;
+mod neighbours;
+mod pubsub;
+mod read_endpoint;
