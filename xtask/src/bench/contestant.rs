@@ -1,0 +1,103 @@
+//! Who is compared.
+
+use std::path::PathBuf;
+
+use testkit::{Address, Peer, Redkeel};
+
+/// Where the proxy runs, and where redis-server and the load run.
+pub(super) const PROXY_CPU: usize = 1;
+pub(super) const LOAD_CPU: usize = 0;
+
+/// Something that a load can go through.
+pub(super) enum Contestant {
+    Direct,
+    Redkeel(PathBuf),
+    HaProxy,
+    Twemproxy,
+    Envoy,
+}
+
+/// All that there are on this machine, in the order of their turns.
+pub(super) fn all(redkeel: PathBuf) -> Vec<Contestant> {
+    let mut all = vec![
+        Contestant::Direct,
+        Contestant::Redkeel(redkeel),
+        Contestant::HaProxy,
+        Contestant::Twemproxy,
+    ];
+    if Peer::envoy_binary().is_some() {
+        all.push(Contestant::Envoy);
+    }
+    all
+}
+
+impl Contestant {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Redkeel(_) => "redkeel",
+            Self::HaProxy => "haproxy",
+            Self::Twemproxy => "twemproxy",
+            Self::Envoy => "envoy",
+        }
+    }
+
+    /// Sockets that it has open for each client.
+    pub(super) fn descriptors_per_client(&self) -> u64 {
+        match self {
+            Self::HaProxy => 2,
+            _ => 1,
+        }
+    }
+
+    /// Starts it before the Redis server at `server`, for so many clients. `None`: there is no
+    /// proxy.
+    pub(super) fn start(&self, server: &Address, max_clients: usize) -> Option<Proxy> {
+        let (text, cpu) = (server.to_string(), Some(PROXY_CPU));
+        Some(match self {
+            Self::Direct => return None,
+            Self::Redkeel(binary) => {
+                let arguments = [
+                    ["--mode", "split"],
+                    ["--workers", "1"],
+                    ["--listen", "127.0.0.1:0"],
+                    ["--admin", "none"],
+                    ["--servers", &text],
+                ];
+                Proxy::Redkeel(
+                    Redkeel::builder(binary)
+                        .args(arguments.concat())
+                        .cpu(PROXY_CPU)
+                        // A hard limit of descriptors that is too low is warned of.
+                        .expect_log("max_clients")
+                        .start(),
+                )
+            }
+            Self::HaProxy => Proxy::Peer(Peer::haproxy(&text, max_clients, cpu)),
+            Self::Twemproxy => Proxy::Peer(Peer::twemproxy(&text, cpu)),
+            Self::Envoy => Proxy::Peer(Peer::envoy(&text, cpu)?),
+        })
+    }
+}
+
+/// A running contestant.
+pub(super) enum Proxy {
+    Redkeel(Redkeel),
+    Peer(Peer),
+}
+
+impl Proxy {
+    pub(super) fn address(&self) -> Address {
+        match self {
+            Self::Redkeel(redkeel) => redkeel.address(),
+            Self::Peer(peer) => peer.address().clone(),
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        match self {
+            Self::Redkeel(redkeel) => redkeel.pid(),
+            Self::Peer(peer) => peer.pid(),
+        }
+    }
+}
