@@ -22,16 +22,10 @@ weather! {
     slow_2: Slow, 100;
     links_1: Links, 0;
     links_2: Links, 100;
-    #[ignore = "issue 2: a few seeds end in a held pool, or with two of a client's commands in the other order"]
     nodes_1: Nodes, 0;
-    #[ignore = "issue 2: a few seeds end in a held pool, or with two of a client's commands in the other order"]
     nodes_2: Nodes, 100;
-    #[ignore = "issue 2: a few seeds end in a held pool, or with two of a client's commands in the other order"]
     nodes_3: Nodes, 200;
-    #[ignore = "issue 2: not yet shown to hold for every seed"]
     storm_1: Storm, 0;
-    #[ignore = "issue 2: not yet shown to hold for every seed"]
     storm_2: Storm, 100;
-    #[ignore = "issue 2: not yet shown to hold for every seed"]
     storm_3: Storm, 200;
 }

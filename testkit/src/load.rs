@@ -200,6 +200,14 @@ impl Load {
         self.sum(|kind| kind == Kind::Mixer, |seen| &seen.counts)
     }
 
+    /// How many writes have ended in this way so far.
+    pub fn written(&self, outcome: Outcome) -> usize {
+        let of = |client: &LoadClient| {
+            lock(&client.seen).journal.iter().filter(|write| write.outcome == outcome).count()
+        };
+        self.clients.iter().map(of).sum()
+    }
+
     /// Lets each client finish its batch, and ends.
     ///
     /// # Panics
@@ -403,7 +411,9 @@ mod tests {
         let _replica = RedisServer::builder().replica_of(&primary).start();
         primary.wait_for_replicas(1);
         let load = Load::builder(primary.address()).writers(1).confirming_writers(1).start();
-        eventually(LONG, "writes", || load.writes().ok >= 50);
+        eventually(LONG, "writes of both kinds", || {
+            [Outcome::Acknowledged, Outcome::Confirmed].iter().all(|kind| load.written(*kind) > 0)
+        });
         let report = load.stop();
         assert_eq!(report.waits.errors_total(), 0);
         let confirmed = |write: &&Written| write.outcome == Outcome::Confirmed;

@@ -101,6 +101,9 @@ impl World {
             self.note(|| format!("server {replica} goes on behind {of}"));
             self.servers[replica].history = theirs;
             self.servers[replica].role = Role::Replica { of, link: Link::Up };
+            if own != theirs {
+                self.unlink_replicas(replica);
+            }
             return self.plan_replication(replica);
         }
         self.note(|| format!("server {replica} gets a full copy of {of}"));
@@ -128,6 +131,7 @@ impl World {
         server.loading = true;
         server.loads += 1;
         let load = server.loads;
+        self.unlink_replicas(replica);
         let at = self.now + Duration::from_millis(self.rng.u64(1..60));
         self.agenda.put(at, Event::Loaded { server: replica, load });
     }
@@ -189,6 +193,7 @@ impl World {
         self.authority.silent_since = None;
         let history = self.authority.next_history();
         self.servers[new].promote(history);
+        self.unlink_replicas(new);
         if self.rng.bool() {
             self.reset_connections(new);
         }
@@ -231,6 +236,8 @@ impl World {
         self.unlink_replicas(server);
     }
 
+    /// Its replicas lose their links: it died, or goes on with another history, of which they must hear
+    /// (replication.c, disconnectSlaves).
     fn unlink_replicas(&mut self, primary: usize) {
         for replica in 0..self.servers.len() {
             if let Role::Replica { of, .. } = self.servers[replica].role
