@@ -99,7 +99,7 @@ impl Engine {
                 );
             }
             Parked::Answers => assert!(
-                unanswered > 0,
+                unanswered > 0 || self.is_amid_message(key) || client.queued,
                 "{key:?} waits for answers that nobody owes: {:?} {:?}",
                 client.trouble,
                 client.special

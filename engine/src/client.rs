@@ -108,6 +108,8 @@ pub(crate) struct Trouble {
     pub(crate) ready: Vec<Canned>,
     /// When the oldest of them arrived.
     pub(crate) since: Option<Time>,
+    /// Bytes of the input that are in this trouble: what comes behind them begins anew.
+    pub(crate) concerned: usize,
     /// Since when it is held without a break.
     pub(crate) held_since: Option<Time>,
     /// Bytes of the input whose time is up: what no node can take is answered with an error.
@@ -193,6 +195,7 @@ impl Trouble {
             && self.tail.is_empty()
             && self.ready.is_empty()
             && self.expired == 0
+            && self.concerned == 0
     }
 }
 

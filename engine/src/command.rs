@@ -26,10 +26,11 @@ impl Engine {
         kind: Option<Kind>,
         source: Source,
     ) -> Step {
+        let amid = self.is_amid_message(key);
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
-        if client.unanswered > 0 {
+        if client.unanswered > 0 || amid {
             client.parked = Parked::Answers;
             return Step::Wait;
         }
@@ -42,6 +43,15 @@ impl Engine {
         self.scanner = scanner;
         self.inline = inline;
         step
+    }
+
+    /// Has a part of a message come for it? A reply of ours may not stand in its middle.
+    pub(crate) fn is_amid_message(&self, key: Key) -> bool {
+        let bound = self.clients.get(key).and_then(|client| client.bound);
+        let pinned = bound.filter(|bound| bound.pinned);
+        pinned
+            .and_then(|bound| self.upstreams.get(bound.upstream))
+            .is_some_and(|upstream| upstream.value.len > 0)
     }
 
     fn single_call(

@@ -91,6 +91,9 @@ impl Engine {
         if let Mode::Tcp(_) = client.mode {
             return self.raw_go_on(key);
         }
+        if let (Parked::Hold, Some(trouble)) = (client.parked, client.trouble.as_deref_mut()) {
+            trouble.concerned = client.input.len();
+        }
         client.parked = Parked::No;
         self.unhold(key);
         // What it is owed waits for no connection.
@@ -133,7 +136,8 @@ impl Engine {
                 return input.len();
             }
             if client.is_streaming() {
-                at += self.stream_on(key, &input[at..]);
+                let used = self.stream_on(key, &input[at..]);
+                self.used(key, &mut at, used);
                 if at < input.len() && self.is_open(key) && !self.is_parked(key) {
                     continue;
                 }
@@ -179,7 +183,11 @@ impl Engine {
                     }
                 }
                 Stop::Large { known } => match self.stream_begin(key, &input[at..end], known) {
-                    Step::Done => return input.len(),
+                    Step::Done => {
+                        let rest = input.len() - at;
+                        self.used(key, &mut at, rest);
+                        return at;
+                    }
                     Step::Wait => return at,
                 },
                 Stop::Broken(error) => return self.broken(key, &error, at, input.len()),
@@ -215,6 +223,7 @@ impl Engine {
             return;
         };
         trouble.expired = trouble.expired.saturating_sub(used);
+        trouble.concerned = trouble.concerned.saturating_sub(used);
         for canned in &mut trouble.ready {
             canned.at = canned.at.saturating_sub(used);
         }
@@ -234,6 +243,15 @@ impl Engine {
             if trouble.collecting || !trouble.tail.is_empty() {
                 client.parked = Parked::Answers;
                 return None;
+            }
+            if trouble.is_over() {
+                // What was in trouble is answered before anything newer is sent, which begins anew.
+                if unanswered > 0 {
+                    client.parked = Parked::Answers;
+                    return None;
+                }
+                client.trouble = None;
+                return Some(len);
             }
             // Places are relative to `at`: `used` keeps them so.
             match trouble.ready.first() {
@@ -267,11 +285,16 @@ impl Engine {
         at
     }
 
+    /// The rest of the input is no complete request: it has not come yet, and is in no trouble.
     fn keep_scanner(&mut self, key: Key, at: usize, len: usize) -> usize {
-        if len - at > KEEP_SCANNER_ABOVE
-            && let Some(client) = self.clients.get_mut(key)
-        {
-            client.partial = Some(Box::new(std::mem::take(&mut self.scanner)));
+        if let Some(client) = self.clients.get_mut(key) {
+            if let Some(trouble) = client.trouble.as_deref_mut() {
+                trouble.concerned = 0;
+                trouble.expired = 0;
+            }
+            if len - at > KEEP_SCANNER_ABOVE {
+                client.partial = Some(Box::new(std::mem::take(&mut self.scanner)));
+            }
         }
         at
     }

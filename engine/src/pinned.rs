@@ -157,6 +157,8 @@ impl Engine {
             return;
         };
         upstream.phase = Phase::Ready;
+        // Until now its timer was that of the connect; what waits on it may be due before.
+        self.arm_upstream(key, self.now);
         self.wake_waiters(key);
         self.touch_upstream(key);
     }

@@ -382,6 +382,7 @@ impl Engine {
         canned.append(ready);
         std::mem::swap(canned, ready);
         trouble.expired = if trouble.expired > 0 { trouble.expired + input.len() } else { 0 };
+        trouble.concerned += input.len();
         if client.behind_write || client.for_primary > 0 {
             client.for_primary += input.len();
         }

@@ -201,7 +201,11 @@ impl Engine {
         if let (Sink::Client(client), Some(_)) = (sink, owner)
             && self.unasked(key, client, value)
         {
-            return self.commit(key, client);
+            self.commit(key, client);
+            if self.clients.get(client).is_some_and(|own| own.parked == Parked::Answers) {
+                self.queue(client);
+            }
+            return;
         }
         let Some(upstream) = self.upstreams.get_mut(key) else {
             return;
