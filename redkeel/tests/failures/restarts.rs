@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use testkit::{RedisServer, Value, bulk, error_text, simple};
 
 use crate::common::{
-    DOWN, HELD, LOSS, assert_error, expecting, proxy, ready, replicated, wait_down,
-    wait_for_no_primary, wait_for_primary, wait_held,
+    DOWN, FENCED, HELD, LOSS, UNCLEAR, assert_error, expecting, proxy, ready, replicated,
+    wait_down, wait_for_no_primary, wait_for_primary, wait_held,
 };
 
 #[test]
@@ -59,7 +59,8 @@ fn errors_are_stable_after_hold_and_end_without_a_new_connection() {
 #[test]
 fn all_three_nodes_die_and_come_back() {
     let mut nodes = replicated(2);
-    let redkeel = ready(expecting(proxy(&nodes, "timeouts.hold = \"20s\""), &[DOWN, HELD, LOSS]));
+    let quiet = &[DOWN, HELD, LOSS, FENCED, UNCLEAR];
+    let redkeel = ready(expecting(proxy(&nodes, "timeouts.hold = \"20s\""), quiet));
     let mut clients: Vec<_> = (0..20).map(|_| redkeel.client()).collect();
     for (index, client) in clients.iter_mut().enumerate() {
         assert_eq!(client.command(["SET", &index.to_string(), "before"]), simple("OK"));
