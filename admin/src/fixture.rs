@@ -167,6 +167,7 @@ fn scale(counts: &mut WorkerCounts, factor: u64) {
 pub(crate) fn snapshot() -> Snapshot {
     let lag = Lag { bytes: 1_024, time: Duration::from_millis(250) };
     let main = ShardView {
+        writes_held: None,
         primary: Some(NodeId(0)),
         why: Arc::from("the only node that says master"),
         since: Time::from_millis(2_000),
@@ -177,6 +178,7 @@ pub(crate) fn snapshot() -> Snapshot {
         ],
     };
     let cache = ShardView {
+        writes_held: None,
         primary: Some(NodeId(3)),
         why: Arc::from("the only node that says master"),
         since: Time::from_millis(1_500),

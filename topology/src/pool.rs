@@ -120,6 +120,11 @@ impl PoolState {
         events
     }
 
+    /// Holds the writes because the primary is about to be replaced, for the reason given; `None`: lets them go.
+    pub fn hold_writes(&mut self, why: Option<Arc<str>>) {
+        self.shard.writes_held = why;
+    }
+
     /// A client sent a command that nobody has described; its name in upper case.
     pub fn unknown_command(&mut self, name: Box<[u8]>, now: Time) {
         self.learning.want(name, now);
@@ -250,6 +255,7 @@ impl PoolState {
 fn acts_alike(a: &PoolView, b: &PoolView) -> bool {
     let shard = |(a, b): (&ShardView, &ShardView)| {
         a.primary == b.primary
+            && a.writes_held == b.writes_held
             && a.why == b.why
             && a.nodes.len() == b.nodes.len()
             && a.nodes.iter().zip(&b.nodes).all(|(a, b)| node_alike(a, b))

@@ -23,6 +23,7 @@ pub(crate) struct Shard {
     why: Arc<str>,
     since: Time,
     hold: Option<HoldKind>,
+    pub(crate) writes_held: Option<Arc<str>>,
     routed: Option<Routed>,
     moved_at: Option<Time>,
     samples: OffsetSamples,
@@ -37,6 +38,7 @@ impl Shard {
             why: "starts".into(),
             since: Time::ZERO,
             hold: None,
+            writes_held: None,
             routed: None,
             moved_at: None,
             samples: OffsetSamples::default(),
@@ -382,6 +384,7 @@ impl Shard {
         });
         ShardView {
             primary: self.primary,
+            writes_held: self.writes_held.clone(),
             why: Arc::clone(&self.why),
             since: self.since,
             nodes: nodes.collect(),

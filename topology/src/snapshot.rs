@@ -48,6 +48,8 @@ pub struct PoolView {
 pub struct ShardView {
     /// The only node that may be sent writes. `None`: writes are held.
     pub primary: Option<NodeId>,
+    /// The primary is about to be replaced, and takes no writes for now: why. They wait, as without a primary.
+    pub writes_held: Option<Arc<str>>,
     /// Why the primary is who it is, or why there is none; for an operator.
     pub why: Arc<str>,
     /// When `primary` last changed.

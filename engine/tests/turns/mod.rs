@@ -114,6 +114,7 @@ fn snapshot() -> Snapshot {
         zone: None,
     };
     let shard = ShardView {
+        writes_held: None,
         primary: Some(NodeId(0)),
         why: "".into(),
         since: Time::ZERO,
