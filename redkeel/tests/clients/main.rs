@@ -16,3 +16,7 @@ mod hostile;
 mod neighbours;
 mod pubsub;
 mod read_endpoint;
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "../scene/mod.rs"]
+mod scene;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use testkit::{Address, Load, RedisServer, Redkeel, RedkeelBuilder, Value, error_text, eventually};
+use testkit::{Address, Load, RedisServer, Redkeel, Value, error_text, eventually};
+
+pub(crate) use crate::scene::{SOON, expecting, proxy, proxy_of, ready, replicated, wait_in_step};
 
 /// Probes wait longer than a test takes: a node that is stopped for a while is slow to Redkeel, not frozen.
 pub(crate) const PATIENT: &str = "health.timeout = \"10s\"\ntimeouts.hold = \"40s\"";
-/// For what should happen within a second, on a machine that is busy with other tests.
-pub(crate) const SOON: Duration = Duration::from_secs(15);
 /// The longest that a read may wait while nodes fail.
 pub(crate) const LONGEST_READ: Duration = Duration::from_secs(2);
 
@@ -23,63 +23,6 @@ pub(crate) const FENCED: &str = "says it is a primary and is fenced off";
 pub(crate) const UNCLEAR: &str = "writes are held, the primary is unclear";
 /// Redkeel warns that the new primary may lack writes.
 pub(crate) const LOSS: &str = "may be lost";
-
-/// A primary, and behind it its replicas, all in step.
-pub(crate) fn replicated(replicas: usize) -> Vec<RedisServer> {
-    let mut nodes = vec![RedisServer::start()];
-    for _ in 0..replicas {
-        nodes.push(RedisServer::builder().replica_of(&nodes[0]).start());
-    }
-    wait_in_step(&nodes);
-    nodes
-}
-
-/// Waits until the first node's replicas, the others, follow it.
-pub(crate) fn wait_in_step(nodes: &[RedisServer]) {
-    nodes[0].wait_for_replicas(nodes.len() - 1);
-    for replica in &nodes[1..] {
-        replica.wait_link_up();
-    }
-}
-
-/// One pool, `main`, with these nodes. `settings` are further lines of its table; without `listen` among them it
-/// listens on a free port in `split` mode.
-pub(crate) fn proxy<'a>(
-    nodes: impl IntoIterator<Item = &'a RedisServer>,
-    settings: &str,
-) -> RedkeelBuilder {
-    proxy_of(nodes.into_iter().map(RedisServer::address), settings)
-}
-
-/// As [`proxy`], for nodes by their address.
-pub(crate) fn proxy_of<A: ToString>(
-    servers: impl IntoIterator<Item = A>,
-    settings: &str,
-) -> RedkeelBuilder {
-    let servers: Vec<String> = servers.into_iter().map(|server| server.to_string()).collect();
-    let listen = if settings.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" };
-    Redkeel::builder(env!("CARGO_BIN_EXE_redkeel"))
-        .config(&format!("workers = 2\n[pool.main]\n{listen}servers = {servers:?}\n{settings}\n"))
-}
-
-/// Starts it and waits until it has a primary and every node takes reads.
-pub(crate) fn ready(builder: RedkeelBuilder) -> Redkeel {
-    let redkeel = builder.start();
-    redkeel.wait_until(SOON, "all nodes to be in use", |status| {
-        let nodes = status["pools"][0]["nodes"].as_array().unwrap();
-        !status["pools"][0]["primary"].is_null()
-            && nodes.iter().all(|node| node["readable"] == true)
-    });
-    redkeel
-}
-
-/// Accepts WARN lines that contain any of `texts`.
-pub(crate) fn expecting(mut builder: RedkeelBuilder, texts: &[&str]) -> RedkeelBuilder {
-    for text in texts {
-        builder = builder.expect_log(text);
-    }
-    builder
-}
 
 /// What the status says of a node.
 pub(crate) fn node<'a>(status: &'a Json, address: &Address) -> &'a Json {

@@ -20,3 +20,6 @@ mod role_changes;
 mod sessions;
 mod sockets;
 mod tcp_mode;
+
+#[path = "../scene/mod.rs"]
+mod scene;
