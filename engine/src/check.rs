@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::Engine;
 use crate::client::{Client, OUTPUT_FULL, Parked, State};
 use crate::input::STREAM_ABOVE;
-use crate::reply::STALL_ABOVE;
 use crate::slots::Key;
+use crate::stall::STALL_ABOVE;
 use crate::upstream::{Pending, PendingKind, Sharing, Upstream};
 
 /// Bytes that may come in one turn before a limit is looked at again.

@@ -6,15 +6,13 @@ use session::{Target, error};
 use topology::{ErrorKind, Sighting, Time};
 
 use crate::Engine;
-use crate::conn::{Action, ConnId};
-use crate::pinned::IDLE;
+use crate::again::unit_replies;
+use crate::connect::IDLE;
 use crate::pool::Wish;
-use crate::recover::{Cause, outcome_unknown, unit_replies};
+use crate::recover::{Cause, outcome_unknown};
 use crate::slots::Key;
+use crate::stall::STALL_PATIENCE;
 use crate::upstream::{Pending, PendingKind, Phase, Silence};
-
-/// How long a reply may block its lane before what waits behind it is sent elsewhere.
-pub(crate) const STALL_PATIENCE: Duration = Duration::from_millis(100);
 
 impl Engine {
     pub(crate) fn upstream_timer(&mut self, key: Key) {
@@ -249,55 +247,5 @@ impl Engine {
             self.touch_client(client_key);
         }
         self.client_progressed(client_key);
-    }
-
-    /// A reply that its client does not read: others are served elsewhere, and at last the client is closed.
-    fn stalled(&mut self, key: Key) {
-        let now = self.now;
-        let Some(upstream) = self.upstreams.get_mut(key) else {
-            return;
-        };
-        let Some(stall) = upstream.stalled.as_mut() else {
-            return;
-        };
-        let client_key = stall.client;
-        let patience = self.pools[upstream.pool].settings.timeouts.request;
-        if !stall.moved && now.since(stall.since) + upstream.stalled_before >= STALL_PATIENCE {
-            stall.moved = true;
-            self.abandon(key, |client| client != client_key);
-            self.wake_waiters(key);
-            return self.read_on_for_others(key);
-        }
-        let others = upstream
-            .queue
-            .iter()
-            .filter(|pending| pending.client.is_some_and(|other| other != client_key));
-        let stuck = self
-            .clients
-            .get(client_key)
-            .is_none_or(|client| now.since(client.last_output) >= patience);
-        // Nobody's command expires because another does not read.
-        if others.map(|pending| pending.due).min().is_some_and(|due| stuck || due <= now) {
-            self.close_slow(client_key);
-        }
-    }
-
-    /// A lane that its slow client has stopped is read while others have commands on it that cannot be sent elsewhere.
-    pub(crate) fn read_on_for_others(&mut self, key: Key) {
-        let Some(upstream) = self.upstreams.get_mut(key) else {
-            return;
-        };
-        let Some(stall) = upstream.stalled.as_mut() else {
-            return;
-        };
-        let slow = stall.client;
-        let others = upstream
-            .queue
-            .iter()
-            .any(|pending| pending.client.is_some_and(|client| client != slow));
-        if others != std::mem::replace(&mut stall.read_on, others) {
-            let conn = ConnId::upstream(key);
-            self.actions.push(if others { Action::Resume(conn) } else { Action::Pause(conn) });
-        }
     }
 }

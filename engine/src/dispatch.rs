@@ -208,7 +208,7 @@ impl Engine {
         let batch = std::mem::take(&mut self.batch);
         for request in batch.iter().filter(|request| !request.is_nothing()) {
             if request.kind == PendingKind::Unit {
-                self.reply(key, |out, _| crate::recover::unit_replies(out, request.replies, text));
+                self.reply(key, |out, _| crate::again::unit_replies(out, request.replies, text));
             } else {
                 self.reply_error(key, kind, text);
             }

@@ -1,42 +1,20 @@
 //! From a client's bytes to batches and single commands: the first half of a request's way.
 
-use commands::Kind;
-use config::{Balance, Mode};
-use resp::{RequestError, RequestScanner, Scan};
-use session::{Call, Local, PinReason, ReplyMode, Rules, Target, Transaction, Way, classify};
+use config::Mode;
+use resp::RequestError;
 use topology::ErrorKind;
 
 use crate::Engine;
-use crate::client::{Client, INPUT_FULL, OUTPUT_FULL, Parked, State};
+use crate::client::{INPUT_FULL, Parked, State};
 use crate::conn::{Action, ConnId};
-use crate::dispatch::{Dispatched, Request, Source};
-use crate::pool::Pool;
-use crate::slots::{Key, Slots};
-use crate::upstream::{PendingKind, Upstream};
+use crate::dispatch::Dispatched;
+use crate::gather::Stop;
+use crate::slots::Key;
 
 /// A request that announces more than this is not gathered: it passes through a connection of its own.
 pub(crate) const STREAM_ABOVE: u64 = 1024 * 1024;
 /// An incomplete request longer than this keeps its scanner; a shorter one is scanned again from its start.
 const KEEP_SCANNER_ABOVE: usize = 4096;
-
-/// Why gathering stopped.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// No complete request is left.
-    End,
-    /// The batch is long enough.
-    More,
-    /// A command that is handled alone; `scanner` has its arguments.
-    Single { way: Way, kind: Option<Kind>, source: Source, len: usize },
-    /// A command that cannot follow the unanswered ones where they are.
-    Unfit,
-    /// The client must read its replies first.
-    Unread,
-    /// An incomplete request too large to gather.
-    Large { known: u64 },
-    /// A broken frame.
-    Broken(RequestError),
-}
 
 /// What became of a command that is handled alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,112 +292,6 @@ impl Engine {
         len
     }
 
-    /// Collects the complete ordinary requests at the start of `input` into `self.batch`.
-    fn gather(&mut self, key: Key, input: &[u8]) -> Stop {
-        self.batch.clear();
-        self.inline.clear();
-        self.batch_key = None;
-        let Some(client) = self.clients.get_mut(key) else {
-            return Stop::End;
-        };
-        if client.output.unsent() > OUTPUT_FULL {
-            return Stop::Unread;
-        }
-        let pool = &self.pools[client.pool];
-        match client.unanswered {
-            0 => client.window.next_round(client.output.unsent()),
-            unanswered if unanswered >= client.window.commands() => client.window.fill(),
-            _ => {}
-        }
-        let course = Course::of(client, pool, &self.upstreams);
-        let rules =
-            Rules { mode: client.mode, refuse: &pool.settings.refuse, learned: &pool.learned };
-        let by_key = pool.settings.balance == Balance::Hash;
-        match client.partial.take() {
-            Some(partial) => self.scanner = *partial,
-            None => self.scanner.reset(),
-        }
-        let mut at = 0;
-        loop {
-            if self.batch.len() >= course.most {
-                return Stop::More;
-            }
-            if at == input.len() {
-                return Stop::End;
-            }
-            let (source, len) = match self.scanner.scan(&input[at..], &pool.limits) {
-                Ok(Scan::Complete { len, inline: false }) => (Source::Input { at, len }, len),
-                Ok(Scan::Complete { len, inline: true }) => {
-                    let from = self.inline.len();
-                    if let Err(error) =
-                        resp::inline_to_multibulk(&input[at..at + len], &mut self.inline)
-                    {
-                        return Stop::Broken(error);
-                    }
-                    let text = &self.inline[from..];
-                    if text.is_empty() {
-                        at += len;
-                        continue;
-                    }
-                    if let Err(error) = self.scanner.scan(text, &pool.limits) {
-                        return Stop::Broken(error);
-                    }
-                    (Source::Inline { at: from, len: text.len() }, len)
-                }
-                // What it is, its name tells; a name of this length is none.
-                Ok(Scan::Incomplete { known })
-                    if known > STREAM_ABOVE
-                        && (!self.scanner.args().is_empty() || input.len() - at > INPUT_FULL) =>
-                {
-                    return Stop::Large { known };
-                }
-                Ok(Scan::Incomplete { .. }) => return Stop::End,
-                Err(error) => return Stop::Broken(error),
-            };
-            if self.scanner.args().is_empty() {
-                // `*0` and the empty line: Redis ignores them.
-                self.batch.push(Request::nothing(at, len));
-                at += len;
-                continue;
-            }
-            let bytes = source.of(input, &self.inline);
-            let call = Call::new(bytes, self.scanner.args());
-            let (way, command) = classify(call, &rules);
-            let kind = command.map(|command| command.kind);
-            let mut request = match way {
-                Way::Lane { target, repeatable, opaque } if !course.imaginary => {
-                    Request::ordinary(source, at, len, target, repeatable, opaque)
-                }
-                Way::Pinned { target, reason: PinReason::Multi } if course.units => {
-                    match unit(&mut self.ahead, &input[at..], target, pool, &rules) {
-                        Some(request) => request.shifted(at),
-                        None => return Stop::Single { way, kind, source, len },
-                    }
-                }
-                _ => return Stop::Single { way, kind, source, len },
-            };
-            if at < course.for_primary {
-                request.target = Target::Primary;
-            }
-            if !course.admits(&request, &self.batch) {
-                return Stop::Unfit;
-            }
-            if course.queued {
-                request.kind = PendingKind::Queued;
-            }
-            if by_key && self.batch_key.is_none() && self.batch.iter().all(Request::is_nothing) {
-                self.batch_key = command.and_then(|command| {
-                    let index = commands::first_key(command, call.len(), |index| call.arg(index))?;
-                    let range = self.scanner.args().get(index)?;
-                    let base = source.input_at()?;
-                    Some(base + range.start as usize..base + range.end as usize)
-                });
-            }
-            at += request.used;
-            self.batch.push(request);
-        }
-    }
-
     /// Reads on or stops reading, by how much of the client's input waits.
     pub(crate) fn balance_reading(&mut self, key: Key) {
         let Some(client) = self.clients.get_mut(key) else {
@@ -432,123 +304,5 @@ impl Engine {
             self.actions.push(if full { Action::Pause(conn) } else { Action::Resume(conn) });
         }
         self.count_held_bytes(key);
-    }
-}
-
-/// What may be gathered for a client as it stands.
-struct Course {
-    /// The unanswered commands' target; what demands more must wait for them.
-    bound: Option<Target>,
-    /// Nothing may be added to them: the client's connection is busy, or its node is no longer fit.
-    closed: bool,
-    /// All commands go over its own connection, whatever their target.
-    pinned: bool,
-    /// …and are queued by the node between MULTI and EXEC.
-    queued: bool,
-    /// Between MULTI and EXEC, with no node behind it.
-    imaginary: bool,
-    /// A whole MULTI…EXEC may travel as one.
-    units: bool,
-    /// What could not be sent in time is answered one kind at a time.
-    homogeneous: bool,
-    /// So many bytes are for the primary, even if they only read.
-    for_primary: usize,
-    most: usize,
-}
-
-impl Course {
-    fn of(client: &Client, pool: &Pool, upstreams: &Slots<Upstream>) -> Self {
-        let transaction = client.transaction();
-        let needs_pin = client.needs_pin();
-        let pinned = client.bound.is_some_and(|bound| bound.pinned);
-        let busy = client.unanswered > 0;
-        let bound = client.bound.filter(|_| busy && !pinned);
-        let streamed = client.bound.is_some_and(|bound| {
-            busy && upstreams.get(bound.upstream).is_some_and(Upstream::keeps_nothing)
-        });
-        let fit = bound.is_none_or(|bound| {
-            upstreams.get(bound.upstream).is_some_and(|upstream| {
-                upstream.stalled.is_none() && pool.fits(upstream.node, bound.target)
-            })
-        });
-        let retired = client.bound.is_some_and(|bound| {
-            busy && upstreams.get(bound.upstream).is_some_and(|upstream| upstream.retired)
-        });
-        let expired = client.trouble.as_ref().is_some_and(|trouble| trouble.expired > 0);
-        let skip =
-            client.special.as_ref().is_some_and(|special| special.reply_mode == ReplyMode::Skip);
-        Self {
-            bound: bound.map(|bound| bound.target),
-            closed: (pinned && !needs_pin && busy)
-                || streamed
-                || retired
-                || !fit
-                || client.unanswered >= client.window.commands(),
-            pinned: pinned && needs_pin,
-            queued: transaction.is_open(),
-            imaginary: transaction.is_imaginary(),
-            units: !pinned && transaction == Transaction::None && !skip,
-            homogeneous: expired,
-            for_primary: client.for_primary,
-            most: if skip { 1 } else { client.window.commands() as usize },
-        }
-    }
-
-    fn admits(&self, request: &Request, batch: &[Request]) -> bool {
-        if self.closed {
-            return false;
-        }
-        if self.pinned {
-            return true;
-        }
-        if let Some(bound) = self.bound {
-            return request.target <= bound;
-        }
-        !self.homogeneous
-            || batch
-                .iter()
-                .find(|other| !other.is_nothing())
-                .is_none_or(|other| other.target == request.target)
-    }
-}
-
-/// A MULTI whose EXEC or DISCARD has come as well, with nothing between them that needs a connection of its own.
-fn unit(
-    ahead: &mut RequestScanner,
-    input: &[u8],
-    target: Target,
-    pool: &Pool,
-    rules: &Rules<'_>,
-) -> Option<Request> {
-    ahead.reset();
-    let mut at = 0;
-    let mut replies = 0;
-    let mut target = target;
-    let mut repeatable = true;
-    loop {
-        let Ok(Scan::Complete { len, inline: false }) = ahead.scan(&input[at..], &pool.limits)
-        else {
-            return None;
-        };
-        at += len;
-        if ahead.args().is_empty() {
-            continue;
-        }
-        replies += 1;
-        if replies == 1 {
-            // The MULTI itself.
-            continue;
-        }
-        let call = Call::new(&input[at - len..at], ahead.args());
-        match classify(call, rules).0 {
-            Way::Lane { target: own, repeatable: own_repeatable, .. } => {
-                target = target.max(own);
-                repeatable &= own_repeatable;
-            }
-            Way::Local(Local::Exec | Local::Discard) => {
-                return Some(Request::unit(at, replies, target, repeatable));
-            }
-            _ => return None,
-        }
     }
 }

@@ -8,14 +8,18 @@
 //! 3. [`Engine::end_turn`]; then the actions are carried out and each dirty connection's output is written once,
 //!    with [`Engine::written`] after each write.
 
+mod again;
 mod buffer;
 mod check;
 mod client;
 mod command;
 mod conn;
+mod connect;
 mod deadline;
 mod dispatch;
 mod drain;
+mod effects;
+mod gather;
 mod hold;
 mod input;
 mod local;
@@ -23,8 +27,10 @@ mod pinned;
 mod pool;
 mod raw;
 mod recover;
+mod refused;
 mod reply;
 mod slots;
+mod stall;
 mod stream;
 mod timers;
 mod upstream;

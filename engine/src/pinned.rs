@@ -1,200 +1,25 @@
-//! Connections: opening lanes and pinned ones, and lending the latter to one client at a time.
+//! Pinned connections: lent to one client at a time, and the commands that need them.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use resp::ReplyScanner;
-use session::{Call, PinReason, Standing, Target, Transaction, error};
-use topology::{ErrorKind, Time};
+use session::{Call, PinReason, Target, Transaction, error};
+use topology::ErrorKind;
 
 use crate::Engine;
-use crate::buffer::Requests;
 use crate::client::Bound;
 use crate::conn::{Action, ConnId};
+use crate::connect::IDLE;
 use crate::dispatch::{NoWay, due};
 use crate::input::Step;
 use crate::pool::Wish;
 use crate::slots::Key;
-use crate::upstream::{Flags, Pending, PendingKind, Phase, Sharing, Silence, Upstream, Value};
+use crate::upstream::{Flags, Pending, PendingKind, Sharing};
 
-/// Connections that nobody has used for this long are closed.
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// Spare pinned connections kept per node.
 const SPARE_MAX: usize = 256;
 
 impl Engine {
-    /// A lane to `node` for clients of this standing; it may still be connecting.
-    pub(crate) fn lane(
-        &mut self,
-        pool: usize,
-        node: usize,
-        standing: &Rc<Standing>,
-    ) -> Result<Key, NoWay> {
-        let wanted = self.pools[pool].settings.upstream.connections.max(1);
-        let mut found = 0;
-        let mut best: Option<(usize, Key)> = None;
-        for (lane_standing, key) in &self.pools[pool].nodes[node].lanes {
-            if !Rc::ptr_eq(lane_standing, standing) && lane_standing != standing {
-                continue;
-            }
-            let Some(upstream) = self.upstreams.get(*key) else {
-                continue;
-            };
-            if upstream.retired || upstream.stalled.is_some() {
-                continue;
-            }
-            found += 1;
-            let queued = upstream.queue.len();
-            if best.is_none_or(|(least, _)| queued < least) {
-                best = Some((queued, *key));
-            }
-        }
-        // Several shared connections are opened only when the ones there are have something to do.
-        match best {
-            Some((queued, key)) if found >= wanted || queued == 0 => return Ok(key),
-            _ => {}
-        }
-        let limits = &self.pools[pool].settings.limits;
-        let full = self.pools[pool].nodes[node].lanes.len() >= limits.max_lanes;
-        if full && !self.close_idle_lane(pool, node) {
-            let limits = &self.pools[pool].settings.limits;
-            if let Some((_, key)) = best {
-                return Ok(key);
-            }
-            let (name, max) = (&self.pools[pool].nodes[node].name, limits.max_lanes);
-            let text = error(
-                ErrorKind::Limit,
-                format_args!(
-                    "node {name} of pool {} has its {max} lanes (max_lanes): too many databases, \
-                     protocols or users at once",
-                    self.pools[pool].name()
-                ),
-            );
-            return Err(NoWay::Limit(text));
-        }
-        let key = self.open(pool, node, standing, Sharing::Lane);
-        let node = &mut self.pools[pool].nodes[node];
-        node.lanes.push((Rc::clone(standing), key));
-        node.counts.lanes += 1;
-        Ok(key)
-    }
-
-    /// Makes room for another lane; false: all of the node's have something to do.
-    fn close_idle_lane(&mut self, pool: usize, node: usize) -> bool {
-        let lanes = self.pools[pool].nodes[node].lanes.iter().filter_map(|(_, key)| {
-            let upstream = self.upstreams.get(*key)?;
-            let idle = upstream.queue.is_empty() && upstream.waiters.is_empty();
-            idle.then_some((upstream.last_used, *key))
-        });
-        let Some((_, key)) = lanes.min() else {
-            return false;
-        };
-        self.close_upstream(key);
-        true
-    }
-
-    pub(crate) fn open(
-        &mut self,
-        pool: usize,
-        node: usize,
-        standing: &Rc<Standing>,
-        sharing: Sharing,
-    ) -> Key {
-        let deadline = self.now + self.pools[pool].settings.timeouts.connect;
-        let key = self.upstreams.insert(Upstream {
-            pool,
-            node,
-            standing: Rc::clone(standing),
-            sharing,
-            phase: Phase::Connecting { deadline },
-            requests: Requests::default(),
-            queue: VecDeque::new(),
-            scanner: ReplyScanner::new(),
-            value: Value::default(),
-            waiters: Vec::new(),
-            stalled: None,
-            stalled_before: Duration::ZERO,
-            retired: false,
-            dirty: false,
-            armed: Time::MAX,
-            last_used: self.now,
-            frozen: false,
-            engaged: false,
-            unit_refused: false,
-            silence: Silence::None,
-        });
-        let node = &mut self.pools[pool].nodes[node];
-        node.connections.push(key);
-        node.counts.connects_total += 1;
-        let address = node.address.clone();
-        self.actions.push(Action::Connect { conn: ConnId::upstream(key), address });
-        self.arm_upstream(key, deadline);
-        key
-    }
-
-    pub(crate) fn upstream_connected(&mut self, key: Key) {
-        let now = self.now;
-        let Some(upstream) = self.upstreams.get_mut(key) else {
-            return;
-        };
-        let mut bytes = Vec::new();
-        let replies = match upstream.sharing {
-            Sharing::Raw(_) => 0,
-            _ => upstream.standing.handshake(&mut bytes),
-        };
-        if replies == 0 {
-            return self.upstream_ready(key);
-        }
-        let deadline = now + self.pools[upstream.pool].settings.timeouts.connect;
-        upstream.phase = Phase::Handshake { bytes, sent: 0, replies, reply: Vec::new(), deadline };
-        self.arm_upstream(key, deadline);
-        self.touch_upstream(key);
-    }
-
-    pub(crate) fn upstream_ready(&mut self, key: Key) {
-        let Some(upstream) = self.upstreams.get_mut(key) else {
-            return;
-        };
-        upstream.phase = Phase::Ready;
-        // Until now its timer was that of the connect; what waits on it may be due before.
-        self.arm_upstream(key, self.now);
-        self.wake_waiters(key);
-        self.touch_upstream(key);
-    }
-
-    /// Whoever waits for the connection looks again, at it or at another.
-    pub(crate) fn wake_waiters(&mut self, key: Key) {
-        if let Some(upstream) = self.upstreams.get_mut(key) {
-            for waiter in std::mem::take(&mut upstream.waiters) {
-                self.queue(waiter);
-            }
-        }
-    }
-
-    pub(crate) fn upstream_written(&mut self, key: Key, count: usize) {
-        let Some(upstream) = self.upstreams.get_mut(key) else {
-            return;
-        };
-        match &mut upstream.phase {
-            Phase::Connecting { .. } => {}
-            Phase::Handshake { sent, .. } => *sent += count,
-            Phase::Ready => {
-                upstream.requests.advance(count);
-                // Bytes that passed through, and those of a raw connection, are kept for nobody.
-                if upstream.queue.is_empty() || upstream.keeps_nothing() {
-                    let sent = upstream.requests.sent_len();
-                    upstream.requests.release(sent, &mut self.buffers);
-                }
-            }
-        }
-        let counts = &mut self.pools[upstream.pool].nodes[upstream.node].counts;
-        counts.bytes_out_total += count as u64;
-        if !upstream.waiters.is_empty() && upstream.is_ready() && upstream.has_room() {
-            self.wake_waiters(key);
-        }
-    }
-
     /// Gives the client a connection of its own, if it has none.
     pub(crate) fn pin(&mut self, key: Key, target: Target) -> Result<Key, NoWay> {
         let client = self.clients.get(key).ok_or(NoWay::NoNode)?;
@@ -293,41 +118,6 @@ impl Engine {
         if let Some(bound) = client.bound.take_if(|bound| bound.pinned) {
             self.close_upstream(bound.upstream);
         }
-    }
-
-    /// Closes a connection on which nobody waits for anything.
-    pub(crate) fn close_upstream(&mut self, key: Key) {
-        if let Some(upstream) = self.remove_upstream(key) {
-            upstream.requests.free(&mut self.buffers);
-            self.actions.push(Action::Close(ConnId::upstream(key)));
-        }
-    }
-
-    /// Takes a connection out of all lists and gauges.
-    pub(crate) fn remove_upstream(&mut self, key: Key) -> Option<Upstream> {
-        let upstream = self.upstreams.remove(key)?;
-        let pool = &mut self.pools[upstream.pool];
-        let node = &mut pool.nodes[upstream.node];
-        node.connections.retain(|other| *other != key);
-        node.counts.in_flight = node.counts.in_flight.saturating_sub(upstream.queue.len() as u64);
-        match upstream.sharing {
-            Sharing::Lane => {
-                node.lanes.retain(|(_, other)| *other != key);
-                node.counts.lanes = node.counts.lanes.saturating_sub(1);
-            }
-            Sharing::Pinned(owner) => {
-                node.spare.retain(|(_, other)| *other != key);
-                node.counts.pinned = node.counts.pinned.saturating_sub(1);
-                if owner.is_some() {
-                    pool.counts.pinned = pool.counts.pinned.saturating_sub(1);
-                }
-            }
-            Sharing::Raw(_) => {
-                node.counts.pinned = node.counts.pinned.saturating_sub(1);
-                pool.counts.pinned = pool.counts.pinned.saturating_sub(1);
-            }
-        }
-        Some(upstream)
     }
 
     /// A command that needs the client's own connection.

@@ -7,8 +7,8 @@ use crate::Engine;
 use crate::client::{Bound, INPUT_FULL, Parked};
 use crate::conn::{Action, ConnId};
 use crate::pool::Wish;
-use crate::reply::STALL_ABOVE;
 use crate::slots::Key;
+use crate::stall::STALL_ABOVE;
 use crate::upstream::{LANE_FULL, Sharing, Stall};
 
 impl Engine {

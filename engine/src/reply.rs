@@ -1,23 +1,19 @@
 //! From a node's bytes to the clients they belong to: the second half of a request's way.
 
-use std::time::Duration;
-
 use resp::Skip;
-use session::{ClientCommand, Effect, PubSubValue, Refusal, Transaction, pubsub_value, refusal};
-use topology::Sighting;
+use session::{PubSubValue, Refusal, Transaction, pubsub_value, refusal};
 
 use crate::Engine;
-use crate::client::{Canned, Hook, OUTPUT_FULL, Parked};
-use crate::conn::{Action, ConnId};
+use crate::client::{Canned, OUTPUT_FULL, Parked};
+use crate::conn::ConnId;
 use crate::input::STREAM_ABOVE;
 use crate::recover::Cause;
 use crate::slots::Key;
-use crate::upstream::{Pending, PendingKind, Phase, Sharing, Silence, Stall, Value};
+use crate::stall::STALL_ABOVE;
+use crate::upstream::{Pending, PendingKind, Sharing, Silence, Value};
 
 /// An error reply longer than this is not looked into.
-const ERROR_MAX: usize = 64 * 1024;
-/// Unread replies of one client that stop the lane which answers it.
-pub(crate) const STALL_ABOVE: usize = 1024 * 1024;
+pub(crate) const ERROR_MAX: usize = 64 * 1024;
 
 /// Where the bytes of the present value go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -360,101 +356,6 @@ impl Engine {
         self.client_progressed(client_key);
     }
 
-    /// What some commands' replies change, here or in themselves.
-    fn adjust(&mut self, client_key: Key, front: Pending, value: Value, is_error: bool) {
-        let Some(client) = self.clients.get_mut(client_key) else {
-            return;
-        };
-        match front.kind {
-            // The PING's reply is nobody's.
-            PendingKind::Wait if front.replies > 0 => client.output.truncate_tail(value.len),
-            PendingKind::Multi if is_error => client.special_mut().transaction = Transaction::None,
-            PendingKind::Queued => {
-                let queued = client.output.tail(value.len) == b"+QUEUED\r\n";
-                client.special_mut().queued += u32::from(queued);
-            }
-            PendingKind::Exec => self.take_effect(client_key, value),
-            PendingKind::Monitor if is_error => client.special_mut().monitoring = false,
-            PendingKind::Hook => {
-                let hook = client.special.as_mut().and_then(|special| special.hook.take());
-                if let (Some(hook), false) = (hook, is_error) {
-                    self.apply_hook(client_key, hook, value.len);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// EXEC has run, or not: what its commands have changed about the client is in force.
-    fn take_effect(&mut self, client_key: Key, value: Value) {
-        let Some(client) = self.clients.get_mut(client_key) else {
-            return;
-        };
-        let effects = client.special.as_mut().map(|special| std::mem::take(&mut special.effects));
-        for (place, effect) in effects.into_iter().flatten() {
-            let Some(client) = self.clients.get_mut(client_key) else {
-                return;
-            };
-            let element = session::element(client.output.tail(value.len), place);
-            if element.is_none_or(|element| matches!(element[0], b'-' | b'!')) {
-                continue;
-            }
-            let mut standing = (*client.talk.standing).clone();
-            match effect {
-                Effect::Database(database) => standing.database = database,
-                Effect::Login(login) => standing.login = Some(login),
-                Effect::Hello(hello) => {
-                    standing.protocol = hello.protocol.unwrap_or(standing.protocol);
-                    standing.login = hello.login.or(standing.login);
-                    if let Some(name) = hello.name {
-                        client.talk.describe(ClientCommand::SetName(name));
-                    }
-                }
-                Effect::Client(command) => client.talk.describe(command),
-            }
-            let standing = self.intern(standing);
-            self.set_standing(client_key, standing);
-        }
-    }
-
-    fn apply_hook(&mut self, client_key: Key, hook: Hook, reply_len: usize) {
-        match hook {
-            Hook::Standing(standing) => self.agreed(client_key, standing),
-            Hook::Hello { standing, name } => {
-                self.agreed(client_key, standing);
-                if let (Some(client), Some(name)) = (self.clients.get_mut(client_key), name) {
-                    client.talk.describe(ClientCommand::SetName(name));
-                }
-                let greeting = self.greeting(client_key);
-                if let Some(client) = self.clients.get_mut(client_key) {
-                    client.output.truncate_tail(reply_len);
-                    client.output.append(&greeting, &mut self.buffers);
-                }
-            }
-            Hook::Tracking(command) => {
-                if let Some(client) = self.clients.get_mut(client_key) {
-                    let special = client.special_mut();
-                    // What the node still remembers of its tracking ends with the connection.
-                    special.tainted |= command.is_none();
-                    special.tracking = command;
-                }
-            }
-        }
-    }
-
-    /// The node has agreed to a client's new standing; a connection of the client's own has changed with it.
-    fn agreed(&mut self, client_key: Key, standing: std::rc::Rc<session::Standing>) {
-        if let Some(upstream) = self
-            .clients
-            .get(client_key)
-            .and_then(|client| client.bound.filter(|bound| bound.pinned))
-            .and_then(|bound| self.upstreams.get_mut(bound.upstream))
-        {
-            upstream.standing = std::rc::Rc::clone(&standing);
-        }
-        self.set_standing(client_key, standing);
-    }
-
     /// The command at the front is answered and popped: its reply becomes the client's.
     fn settle_reply(&mut self, key: Key, client_key: Key, front: Pending) {
         let Some(client) = self.clients.get_mut(client_key) else {
@@ -541,139 +442,6 @@ impl Engine {
         }
     }
 
-    /// A node's reply proves that a command on a lane did not run: it is sent again when there is a node for it.
-    fn refuse(&mut self, key: Key, client_key: Key) {
-        let Some(upstream) = self.upstreams.get(key) else {
-            return;
-        };
-        let (pool, node) = (upstream.pool, upstream.node);
-        let Some(front) = upstream.queue.front().copied() else {
-            return;
-        };
-        let bytes = upstream.requests.slice(0, front.len as usize).to_vec();
-        self.pools[pool].suspect(node, self.now);
-        self.evidence(pool, node, Sighting::RefusedCommand);
-        if let Some(client) = self.clients.get_mut(client_key) {
-            client.output.rollback();
-        }
-        self.pop_front(key);
-        self.pools[pool].counts.retries_total += 1;
-        let give_up = self.has_waited_enough(client_key);
-        let refusal = give_up.then(|| self.refused_too_long(pool, node, front));
-        if let Some(client) = self.clients.get_mut(client_key) {
-            client.unanswered = client.unanswered.saturating_sub(1);
-            let now = self.now;
-            let prefix = client.again_prefix(front.flags.mute);
-            let trouble = client.trouble_mut();
-            trouble.collecting = true;
-            trouble.since.get_or_insert(front.at.min(now));
-            trouble.held_since.get_or_insert(now);
-            match refusal {
-                None => {
-                    trouble.again.extend_from_slice(prefix);
-                    trouble.again.extend_from_slice(&bytes);
-                }
-                Some(reply) => {
-                    let at = trouble.again.len();
-                    trouble.canned.push(Canned { at, reply, mute: front.flags.mute });
-                }
-            }
-        }
-        self.client_progressed(client_key);
-    }
-
-    /// The same on a client's own connection, which is given up: its state there is worth nothing any more.
-    fn refused_pinned(&mut self, key: Key) {
-        let Some(upstream) = self.upstreams.get(key) else {
-            return;
-        };
-        let (pool, node) = (upstream.pool, upstream.node);
-        self.pools[pool].suspect(node, self.now);
-        self.evidence(pool, node, Sighting::RefusedCommand);
-        self.upstream_lost(key, &Cause::Refusal);
-    }
-
-    fn handshake_reply(&mut self, key: Key, data: &[u8]) -> usize {
-        let Some(upstream) = self.upstreams.get_mut(key) else {
-            return data.len();
-        };
-        let Phase::Handshake { replies, reply, .. } = &mut upstream.phase else {
-            self.upstream_lost(key, &Cause::Garbage("a reply before any command".to_owned()));
-            return data.len();
-        };
-        let (len, complete) = match upstream.scanner.scan(data) {
-            Ok(Skip::Complete(len)) => (len, true),
-            Ok(Skip::Incomplete) => (data.len(), false),
-            Err(error) => {
-                self.upstream_lost(key, &Cause::Garbage(error.to_string()));
-                return data.len();
-            }
-        };
-        if reply.len() + len <= ERROR_MAX {
-            reply.extend_from_slice(&data[..len]);
-        }
-        if !complete {
-            return len;
-        }
-        let reply = std::mem::take(reply);
-        *replies = replies.saturating_sub(1);
-        let done = *replies == 0;
-        if reply.first() == Some(&b'-') {
-            let cause =
-                if refusal(&reply).is_some() { Cause::Refusal } else { Cause::Handshake(reply) };
-            self.upstream_lost(key, &cause);
-            return data.len();
-        }
-        if done {
-            self.upstream_ready(key);
-        }
-        len
-    }
-
-    /// The reply at the front cannot be handed over because its client does not read: its lane stops.
-    fn stall(&mut self, key: Key, client_key: Key) {
-        let subscribed = self.clients.get(client_key).is_some_and(|client| {
-            client
-                .special
-                .as_ref()
-                .is_some_and(|special| !special.subscriptions.is_empty() || special.monitoring)
-        });
-        let limit = self
-            .clients
-            .get(client_key)
-            .map_or(u64::MAX, |client| self.pools[client.pool].settings.limits.client_output);
-        let unsent = self.clients.get(client_key).map_or(0, |client| client.output.unsent());
-        if unsent as u64 > limit {
-            return self.close_slow(client_key);
-        }
-        // Messages come whether they are read or not: a slow subscriber ends by its limit alone.
-        if subscribed {
-            return;
-        }
-        let now = self.now;
-        let Some(upstream) = self.upstreams.get_mut(key) else {
-            return;
-        };
-        if upstream.stalled.is_none() {
-            upstream.stalled =
-                Some(Stall { client: client_key, since: now, moved: false, read_on: false });
-            self.actions.push(Action::Pause(ConnId::upstream(key)));
-            let patience = crate::deadline::STALL_PATIENCE.saturating_sub(upstream.stalled_before);
-            self.arm_upstream(key, now + patience);
-            if let Some(client) = self.clients.get_mut(client_key) {
-                client.special_mut().stalls = Some(key);
-            }
-        }
-    }
-
-    pub(crate) fn close_slow(&mut self, client_key: Key) {
-        if let Some(client) = self.clients.get(client_key) {
-            self.pools[client.pool].counts.clients_slow_closed_total += 1;
-            self.actions.push(Action::Close(ConnId::client(client_key)));
-            self.client_closed(client_key);
-        }
-    }
-
     /// After a node's bytes: whoever waited for room may go on, and a lane that is not wanted any more is closed.
     fn after_replies(&mut self, key: Key) {
         let Some(upstream) = self.upstreams.get_mut(key) else {
@@ -692,66 +460,6 @@ impl Engine {
             self.close_upstream(key);
         } else if upstream.retired && !upstream.is_lane() && !upstream.awaits_sent() {
             self.upstream_lost(key, &Cause::Demoted);
-        }
-    }
-
-    pub(crate) fn client_written(&mut self, key: Key, count: usize) {
-        let Some(client) = self.clients.get_mut(key) else {
-            return;
-        };
-        client.output.advance(count, &mut self.buffers);
-        client.window.take(count);
-        client.last_output = self.now;
-        self.pools[client.pool].counts.client_bytes_out_total += count as u64;
-        let unsent = client.output.unsent();
-        if client.parked == Parked::Output && unsent < OUTPUT_FULL / 2 {
-            self.queue(key);
-        }
-        if unsent < STALL_ABOVE / 4 {
-            self.unstall(key);
-        }
-        if unsent == 0 {
-            self.client_drained(key);
-        }
-    }
-
-    /// The client reads again: so may its lane.
-    pub(crate) fn unstall(&mut self, client_key: Key) {
-        let lane = self
-            .clients
-            .get_mut(client_key)
-            .and_then(|client| client.special.as_mut())
-            .and_then(|special| special.stalls.take());
-        let Some(lane) = lane else {
-            return;
-        };
-        let Some(upstream) = self.upstreams.get_mut(lane) else {
-            return;
-        };
-        if let Some(stall) = upstream.stalled.take() {
-            // The time in which it was not read is nobody's silence.
-            let unread = self.now.since(stall.since);
-            for pending in &mut upstream.queue {
-                pending.due = pending.due + unread;
-            }
-            let more = upstream.queue.iter().any(|pending| pending.client == Some(client_key));
-            upstream.stalled_before =
-                if more { upstream.stalled_before + unread } else { Duration::ZERO };
-        }
-        let (pool, node) = (upstream.pool, upstream.node);
-        let standing = std::rc::Rc::clone(&upstream.standing);
-        self.actions.push(Action::Resume(ConnId::upstream(lane)));
-        // Others have been given a fresh lane meanwhile: this one ends when it is empty.
-        let replaced = self.pools[pool].nodes[node]
-            .lanes
-            .iter()
-            .filter(|(own, other)| *own == standing && *other != lane)
-            .count()
-            >= self.pools[pool].settings.upstream.connections;
-        if let Some(upstream) = self.upstreams.get_mut(lane)
-            && upstream.is_lane()
-        {
-            upstream.retired |= replaced;
         }
     }
 

@@ -1,0 +1,105 @@
+//! What a successful reply changes about its client.
+
+use session::{ClientCommand, Effect, Transaction};
+
+use crate::Engine;
+use crate::client::Hook;
+use crate::slots::Key;
+use crate::upstream::{Pending, PendingKind, Value};
+
+impl Engine {
+    /// What some commands' replies change, here or in themselves.
+    pub(crate) fn adjust(&mut self, client_key: Key, front: Pending, value: Value, is_error: bool) {
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        match front.kind {
+            // The PING's reply is nobody's.
+            PendingKind::Wait if front.replies > 0 => client.output.truncate_tail(value.len),
+            PendingKind::Multi if is_error => client.special_mut().transaction = Transaction::None,
+            PendingKind::Queued => {
+                let queued = client.output.tail(value.len) == b"+QUEUED\r\n";
+                client.special_mut().queued += u32::from(queued);
+            }
+            PendingKind::Exec => self.take_effect(client_key, value),
+            PendingKind::Monitor if is_error => client.special_mut().monitoring = false,
+            PendingKind::Hook => {
+                let hook = client.special.as_mut().and_then(|special| special.hook.take());
+                if let (Some(hook), false) = (hook, is_error) {
+                    self.apply_hook(client_key, hook, value.len);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// EXEC has run, or not: what its commands have changed about the client is in force.
+    pub(crate) fn take_effect(&mut self, client_key: Key, value: Value) {
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        let effects = client.special.as_mut().map(|special| std::mem::take(&mut special.effects));
+        for (place, effect) in effects.into_iter().flatten() {
+            let Some(client) = self.clients.get_mut(client_key) else {
+                return;
+            };
+            let element = session::element(client.output.tail(value.len), place);
+            if element.is_none_or(|element| matches!(element[0], b'-' | b'!')) {
+                continue;
+            }
+            let mut standing = (*client.talk.standing).clone();
+            match effect {
+                Effect::Database(database) => standing.database = database,
+                Effect::Login(login) => standing.login = Some(login),
+                Effect::Hello(hello) => {
+                    standing.protocol = hello.protocol.unwrap_or(standing.protocol);
+                    standing.login = hello.login.or(standing.login);
+                    if let Some(name) = hello.name {
+                        client.talk.describe(ClientCommand::SetName(name));
+                    }
+                }
+                Effect::Client(command) => client.talk.describe(command),
+            }
+            let standing = self.intern(standing);
+            self.set_standing(client_key, standing);
+        }
+    }
+
+    pub(crate) fn apply_hook(&mut self, client_key: Key, hook: Hook, reply_len: usize) {
+        match hook {
+            Hook::Standing(standing) => self.agreed(client_key, standing),
+            Hook::Hello { standing, name } => {
+                self.agreed(client_key, standing);
+                if let (Some(client), Some(name)) = (self.clients.get_mut(client_key), name) {
+                    client.talk.describe(ClientCommand::SetName(name));
+                }
+                let greeting = self.greeting(client_key);
+                if let Some(client) = self.clients.get_mut(client_key) {
+                    client.output.truncate_tail(reply_len);
+                    client.output.append(&greeting, &mut self.buffers);
+                }
+            }
+            Hook::Tracking(command) => {
+                if let Some(client) = self.clients.get_mut(client_key) {
+                    let special = client.special_mut();
+                    // What the node still remembers of its tracking ends with the connection.
+                    special.tainted |= command.is_none();
+                    special.tracking = command;
+                }
+            }
+        }
+    }
+
+    /// The node has agreed to a client's new standing; a connection of the client's own has changed with it.
+    pub(crate) fn agreed(&mut self, client_key: Key, standing: std::rc::Rc<session::Standing>) {
+        if let Some(upstream) = self
+            .clients
+            .get(client_key)
+            .and_then(|client| client.bound.filter(|bound| bound.pinned))
+            .and_then(|bound| self.upstreams.get_mut(bound.upstream))
+        {
+            upstream.standing = std::rc::Rc::clone(&standing);
+        }
+        self.set_standing(client_key, standing);
+    }
+}
