@@ -3,7 +3,8 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use config::Config;
 use engine::{Action, ConnId, Engine, Gone, Settings};
@@ -20,6 +21,14 @@ const WAKE: Token = Token(usize::MAX);
 const READ_MAX: usize = 64 * 1024;
 /// Events taken from the kernel in one turn.
 const EVENTS_MAX: usize = 1024;
+/// After a turn with at least so many events the worker rests for [`REST`], so that more comes together: what arrives
+/// then is handled in one turn, the nodes get it in one write, and nobody has to wake a sleeping thread for it. With
+/// fewer events there is nothing to gather, and a lone client waits for nobody.
+const BUSY: usize = 6;
+/// Short against what a client of a busy proxy waits anyway. Measured with 50 clients: a third more commands per
+/// second, a quarter less CPU for each, and no longer median wait than without; 100 µs gain no more. With up to 20
+/// clients it makes no difference.
+const REST: Duration = Duration::from_micros(50);
 
 /// What a worker is made of.
 pub(crate) struct Parts {
@@ -109,7 +118,12 @@ impl Turner {
     fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut now = crate::now(self.worker.origin);
+        let mut handled = 0;
+        sleep_exactly();
         while !self.stop && !self.engine.is_drained() {
+            if handled >= BUSY && self.runnable.is_empty() {
+                thread::sleep(REST);
+            }
             let timeout = if self.runnable.is_empty() {
                 self.engine.next_wake().map(|wake| wake.since(now))
             } else {
@@ -124,19 +138,22 @@ impl Turner {
                 }
             }
             now = crate::now(self.worker.origin);
-            self.turn(&events, now);
+            handled = self.turn(&events, now);
         }
     }
 
-    /// One turn: everything that is ready is read once, everything that is to be written is written once.
-    fn turn(&mut self, events: &Events, now: Time) {
+    /// One turn: everything that is ready is read once, everything that is to be written is written once. Returns how
+    /// many events there were.
+    fn turn(&mut self, events: &Events, now: Time) -> usize {
         self.engine.begin_turn(now);
         if self.worker.published.version() != self.engine.snapshot_version() {
             self.engine.snapshot(&self.worker.published.load());
         }
         let mut woken = false;
+        let mut count = 0;
         std::mem::swap(&mut self.reading, &mut self.runnable);
         for event in events {
+            count += 1;
             if event.token() == WAKE {
                 woken = true;
             } else {
@@ -152,6 +169,7 @@ impl Turner {
         }
         self.reading = reading;
         self.finish_turn();
+        count
     }
 
     fn event(&mut self, event: &Event) {
@@ -410,5 +428,13 @@ impl Turner {
             }
         }
         self.letters = letters;
+    }
+}
+
+/// The kernel may let a sleep take 50 µs longer than asked, to save wake-ups; here that would double it.
+fn sleep_exactly() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)) {
+        tracing::debug!(%error, "the kernel's timer slack stays: a busy worker rests longer than it should");
     }
 }

@@ -38,7 +38,7 @@ fn steps() -> Result<()> {
     cargo("deny", "deny --locked --workspace check bans licenses sources")?;
     step("command table", check_command_table)?;
     cargo("build", "build --locked --workspace --all-targets")?;
-    cargo("tests", "nextest run --locked --workspace")?;
+    cargo("tests", "nextest run --locked --workspace --no-fail-fast")?;
     cargo("doc tests", "test --locked --workspace --doc --quiet")?;
     step("instruction budgets", instructions::run)
 }
