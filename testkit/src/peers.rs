@@ -47,6 +47,30 @@ impl Peer {
         Self::start("haproxy", command, folder, vec![port], cpu)
     }
 
+    /// HAProxy in TCP mode before several servers: each with the address of an HTTP endpoint that is asked for `path`
+    /// every 100 ms.
+    #[track_caller]
+    pub fn haproxy_asking(servers: &[(String, String)], path: &str) -> Self {
+        let port = Port::free();
+        let folder = Folder::new("haproxy");
+        let mut config = format!(
+            "global\n    nbthread 1\ndefaults\n    mode tcp\n    timeout connect 1s\n    timeout client 1h\n    \
+             timeout server 1h\n    option redispatch\n    retries 3\n\
+             frontend clients\n    bind {}\n    default_backend proxies\n\
+             backend proxies\n    balance roundrobin\n    option httpchk GET {path}\n",
+            port.address()
+        );
+        for (index, (server, asked)) in servers.iter().enumerate() {
+            let (host, port) = asked.rsplit_once(':').expect("host:port");
+            config.push_str(&format!(
+                "    server s{index} {server} check addr {host} port {port} inter 100ms fall 1 rise 1\n"
+            ));
+        }
+        let mut command = program("haproxy");
+        command.arg("-db").arg("-f").arg(folder.write("haproxy.cfg", &config));
+        Self::start("haproxy", command, folder, vec![port], None)
+    }
+
     /// twemproxy with a pool of one server, as its example configuration has it.
     #[track_caller]
     pub fn twemproxy(server: &str, cpu: Option<usize>) -> Self {
