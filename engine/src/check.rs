@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::Engine;
 use crate::client::{Client, OUTPUT_FULL, Parked, State};
+use crate::conn::ConnId;
 use crate::input::STREAM_ABOVE;
 use crate::slots::Key;
 use crate::stall::STALL_ABOVE;
@@ -32,6 +33,12 @@ impl Engine {
         }
         self.check_gauges();
         assert!(self.ready.is_empty(), "clients are left to go on with");
+    }
+
+    /// Is it a connection to a node that many clients share?
+    #[doc(hidden)]
+    pub fn is_lane(&self, conn: ConnId) -> bool {
+        conn.is_upstream() && self.upstreams.get(conn.key()).is_some_and(Upstream::is_lane)
     }
 
     fn check_upstream(&self, key: Key, upstream: &Upstream, owed: &mut HashMap<Key, (u32, Key)>) {

@@ -106,7 +106,7 @@ pub(crate) struct Trouble {
     pub(crate) collecting: bool,
     /// Replies that stand between the commands in the input, by their place in it.
     pub(crate) ready: Vec<Canned>,
-    /// When the oldest of them arrived.
+    /// When the oldest of them arrived, or the command before it was answered.
     pub(crate) since: Option<Time>,
     /// Bytes of the input that are in this trouble: what comes behind them begins anew.
     pub(crate) concerned: usize,
@@ -196,6 +196,17 @@ impl Trouble {
             && self.ready.is_empty()
             && self.expired == 0
             && self.concerned == 0
+    }
+
+    /// A node has answered one of its commands: those behind it, which could not be sent before, have waited for no node
+    /// as yet.
+    pub(crate) fn progressed(&mut self, now: Time) {
+        if self.since.is_some() {
+            self.since = Some(now);
+        }
+        if !self.held {
+            self.held_since = None;
+        }
     }
 }
 

@@ -89,6 +89,8 @@ impl Engine {
             && standing_kept
             && !upstream.retired
             && upstream.is_ready()
+            // Nobody reads it until this client has read what came over it.
+            && upstream.stalled.is_none()
             && upstream.queue.is_empty()
             && upstream.scanner.is_idle();
         let pool = &mut self.pools[upstream.pool];

@@ -46,6 +46,7 @@ impl Engine {
             }
             return self.finish(owner);
         }
+        self.drop_half_message(&upstream);
         let refused_everywhere = matches!(cause, Cause::Handshake(_))
             && self.pools[upstream.pool].primary == Some(upstream.node);
         let restart = self.owner_restarts(&upstream);
@@ -107,6 +108,19 @@ impl Engine {
             special.stalls = None;
         }
         upstream.requests.free(&mut self.buffers);
+    }
+
+    /// A message comes unasked: no command in the queue stands for the half of it that its client may have.
+    fn drop_half_message(&mut self, upstream: &Upstream) {
+        let Some(owner) = upstream.owner().filter(|_| upstream.value.len > 0) else {
+            return;
+        };
+        if upstream.value.streamed {
+            return self.close_slow_or_broken(owner);
+        }
+        if let Some(client) = self.clients.get_mut(owner) {
+            client.output.rollback();
+        }
     }
 
     /// Counts the loss, stops giving the node commands until it is probed, and asks for that probe.

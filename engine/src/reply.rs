@@ -369,6 +369,9 @@ impl Engine {
         }
         client.unanswered = client.unanswered.saturating_sub(1);
         client.behind_write |= front.flags.primary;
+        if let Some(trouble) = client.trouble.as_deref_mut() {
+            trouble.progressed(self.now);
+        }
         if client.unanswered == 0 {
             client.trouble.take_if(|trouble| trouble.is_over());
             client.special.take_if(|special| special.is_trivial());

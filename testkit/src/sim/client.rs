@@ -71,6 +71,8 @@ pub(crate) struct View {
     pub(crate) resp3: bool,
     /// What is queued since MULTI.
     pub(crate) multi: Option<Vec<u64>>,
+    /// When the engine had the MULTI.
+    pub(crate) multi_came: Option<Time>,
     pub(crate) multi_failed: bool,
     pub(crate) watching: bool,
     pub(crate) channels: BTreeSet<u8>,

@@ -19,7 +19,9 @@ pub(crate) struct Control {
     pool: PoolState,
     probes: BTreeMap<u64, Probe>,
     next_probe: u64,
-    version: u64,
+    pub(crate) version: u64,
+    /// When the probe was sent that each node last answered.
+    heard: BTreeMap<NodeId, Time>,
     /// When it looks next.
     armed: Time,
 }
@@ -43,7 +45,13 @@ impl Control {
         let mut ids = NodeIds::default();
         let pool =
             PoolState::new("main".into(), plan.topology(), servers.collect(), &mut ids, seed);
-        Self { pool, probes: BTreeMap::new(), next_probe: 0, version: 0, armed: Time::ZERO }
+        let (probes, heard) = (BTreeMap::new(), BTreeMap::new());
+        Self { pool, probes, next_probe: 0, version: 0, heard, armed: Time::ZERO }
+    }
+
+    /// Has every node answered a probe that was sent after `since`?
+    pub(crate) fn has_looked(&self, since: Time) -> bool {
+        self.pool.nodes().all(|(node, _)| self.heard.get(&node).is_some_and(|sent| *sent > since))
     }
 }
 
@@ -103,6 +111,9 @@ impl World {
             Some(outcome) if !timed_out => outcome,
             _ => Err(Failure::TimedOut),
         };
+        if outcome.is_ok() {
+            self.control.heard.insert(probe.order.node, probe.sent);
+        }
         let probed =
             Probed { node: probe.order.node, sent: probe.sent, answered: self.now, outcome };
         let events = self.control.pool.observe(Observation::Probed(probed), self.now);

@@ -28,6 +28,8 @@ fn nature(name: &[u8]) -> Option<Nature> {
     Some(match name {
         b"PING" | b"ECHO" | b"GET" | b"MGET" | b"WAIT" => Nature::Read,
         b"SET" | b"INCRBY" | b"RPUSH" | b"LPUSH" | b"APPEND" | b"DEL" | b"BLPOP" => Nature::Write,
+        // Only of a subscriber, who may not.
+        b"CLIENT" => Nature::Connection,
         b"SELECT" | b"HELLO" | b"MULTI" | b"EXEC" | b"DISCARD" | b"WATCH" | b"UNWATCH"
         | b"SUBSCRIBE" | b"UNSUBSCRIBE" | b"PUBLISH" | b"INFO" => Nature::Connection,
         _ => return None,

@@ -101,6 +101,10 @@ impl World {
                 self.end_transaction(index, &Ending::Idle);
                 Ok(())
             }
+            Ask::Multi => {
+                self.clients[index].view.multi_came = waiting.came;
+                self.judge_plain(index, id, ask, raw)
+            }
             _ => self.judge_plain(index, id, ask, raw),
         }
     }
@@ -340,6 +344,11 @@ impl World {
         let client = &mut self.clients[index];
         let mode = client.mode;
         let in_multi = client.view.multi.is_some();
+        let mut came = waiting.came.unwrap_or(self.now);
+        if matches!(ask, Ask::Exec | Ask::Discard) {
+            // A transaction is lost at any time since its MULTI, and EXEC is the first to say so.
+            came = client.view.multi_came.map_or(came, |multi| multi.min(came));
+        }
         // A WATCH whose outcome is unknown counts as one whose key has changed.
         client.view.watching |= matches!(ask, Ask::Watch { .. });
         client.view.multi_failed |= in_multi && !matches!(ask, Ask::Exec | Ask::Discard);
@@ -394,7 +403,7 @@ impl World {
         let view = &self.clients[index].view;
         let subscribed = !view.channels.is_empty() && !view.resp3;
         let ask = if subscribed && !ask.is_write() { &Ask::Ping } else { ask };
-        self.check_excuse(mode, ask, &code, waiting.came.unwrap_or(self.now))
+        self.check_excuse(mode, ask, &code, came)
     }
 
     /// Is there something that explains this error?

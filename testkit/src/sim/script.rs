@@ -45,6 +45,12 @@ impl World {
         if habit.drips {
             (habit.value_len, habit.huge, habit.burst) = (30, false, 3);
         }
+        if habit.reads_slowly {
+            // Whoever asks for more than `client_output` at once is closed; this one asks for what it may.
+            (habit.huge, habit.transactions) = (false, false);
+            habit.value_len = habit.value_len.min(60_000);
+            (habit.burst, habit.depth) = (habit.burst.min(4), habit.depth.min(8));
+        }
         if habit.never_reads {
             habit = Habit { never_reads: true, value_len: 150_000, ..Habit::default() };
             (habit.burst, habit.depth, habit.pause_us) = (40, 60, 3000);

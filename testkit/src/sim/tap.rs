@@ -38,6 +38,8 @@ pub(crate) struct Tap {
     began: Option<Standing>,
     /// Writes between MULTI and EXEC.
     queued_writes: bool,
+    /// When the first part of what is one request left: MULTI to EXEC on a lane; WAIT behind the PING that Redkeel adds.
+    unit: Option<Standing>,
 }
 
 impl Tap {
@@ -47,11 +49,18 @@ impl Tap {
             scanner: resp::RequestScanner::new(),
             began: None,
             queued_writes: false,
+            unit: None,
         }
     }
 
     /// `bytes` leave while the node stands so; panics where they must not.
-    pub(crate) fn leave(&mut self, bytes: &[u8], standing: Standing, limits: &resp::Limits) {
+    pub(crate) fn leave(
+        &mut self,
+        bytes: &[u8],
+        standing: Standing,
+        is_lane: bool,
+        limits: &resp::Limits,
+    ) {
         if bytes.is_empty() {
             return;
         }
@@ -65,12 +74,16 @@ impl Tap {
                 return;
             };
             let began = self.began.take().unwrap_or(standing);
+            let began = self.unit.unwrap_or(began);
             let args = self.scanner.args();
             if let Some(name) = args.first() {
                 let name = self.bytes[name.start as usize..name.end as usize].to_ascii_uppercase();
                 check(&name, self.queued_writes, began, &self.bytes[..len]);
                 match name.as_slice() {
-                    b"MULTI" | b"EXEC" | b"DISCARD" => self.queued_writes = false,
+                    b"MULTI" => (self.queued_writes, self.unit) = (false, is_lane.then_some(began)),
+                    b"EXEC" | b"DISCARD" => (self.queued_writes, self.unit) = (false, None),
+                    b"PING" if args.len() == 1 => self.unit = Some(began),
+                    b"WAIT" => self.unit = None,
                     name if is_write(name) => self.queued_writes = true,
                     _ => {}
                 }

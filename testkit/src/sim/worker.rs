@@ -264,7 +264,8 @@ impl Turn<'_> {
         if let Some((node, tap)) = &mut socket.node {
             let standing = Standing::of(&self.worker.snapshot, *node);
             self.world.journal_write(self.index, *node, &output[..wrote]);
-            tap.leave(&output[..wrote], standing, &self.world.limits);
+            let is_lane = self.worker.engine.is_lane(conn);
+            tap.leave(&output[..wrote], standing, is_lane, &self.world.limits);
         }
         socket.blocked = wrote < output.len();
         self.worker.engine.written(conn, wrote);

@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) batches: u64,
     /// Errors of requests that came before are excused.
     troubled_until: Time,
+    /// Since when the servers are as they should be.
+    sound_since: Option<Time>,
     pub(crate) errors: u64,
 }
 
@@ -105,6 +107,7 @@ impl World {
             feeds: Vec::new(),
             batches: 0,
             troubled_until: Time::ZERO,
+            sound_since: None,
             errors: 0,
         };
         world.begin();
@@ -160,7 +163,10 @@ impl World {
             Event::Watch => self.watch(),
             Event::Demote { server, token } => self.demote(server, token),
             Event::Control => {
-                if !matches!(self.phase, Phase::Closing { .. }) {
+                // As long as anybody may wait for what it finds out.
+                if self.workers.iter().flatten().any(|worker| worker.engine.clients() > 0)
+                    || !matches!(self.phase, Phase::Closing { .. })
+                {
                     self.control();
                 }
             }
@@ -205,22 +211,32 @@ impl World {
         self.plan.has_faults() && !quiet && self.now <= self.troubled_until + self.plan.patience()
     }
 
-    /// Is everything as it should be, and known to be?
-    fn is_whole(&self) -> bool {
+    /// Are the servers as they should be?
+    fn is_sound(&self) -> bool {
         let primary = self.authority.primary;
-        let servers = self.servers.iter().enumerate().all(|(index, server)| {
+        self.servers.iter().enumerate().all(|(index, server)| {
             let role = if index == primary { server.is_primary() } else { server.is_linked() };
             server.is_responsive() && server.accepting && !server.loading && role
-        });
-        servers
+        })
+    }
+
+    /// Is everything as it should be, and known to be? What changed while nobody looked is noticed by the next probe.
+    fn is_whole(&mut self) -> bool {
+        if !self.is_sound() {
+            self.sound_since = None;
+            return false;
+        }
+        let since = *self.sound_since.get_or_insert(self.now);
+        let primary = NodeId(self.authority.primary as u32);
+        self.control.has_looked(since)
             && self.workers.iter().flatten().all(|worker| {
                 let Some(shard) = worker.snapshot.pools.first().map(|pool| &pool.shards[0]) else {
                     return false;
                 };
-                shard.primary == Some(NodeId(primary as u32))
+                worker.snapshot.version == self.control.version
+                    && shard.primary == Some(primary)
                     && shard.nodes.iter().all(|node| {
-                        node.readable
-                            || (node.role == Seen::Primary && shard.primary == Some(node.id))
+                        node.readable || (node.role == Seen::Primary && node.id == primary)
                     })
             })
     }
@@ -278,8 +294,10 @@ impl World {
         let patience = self.plan.patience() + Duration::from_secs(4);
         let waiting = self.clients.iter().position(Client::awaits_answers);
         if let Some(client) = waiting {
+            // One blocking request may stand behind another.
+            let last = self.clients[client].last_answer.max(since);
             assert!(
-                self.now.since(since) < patience,
+                self.now.since(last) < patience,
                 "client {client} has not been answered: {}",
                 self.clients[client].describe(&self.ledger)
             );
@@ -302,7 +320,9 @@ impl World {
                 self.wake_worker(index, self.now);
             }
         }
-        self.agenda.put(self.now + Duration::from_secs(3), Event::Phase);
+        // What a client sent before it went is still run.
+        let last = self.plan.patience() + Duration::from_secs(3);
+        self.agenda.put(self.now + last, Event::Phase);
     }
 
     fn close_all(&mut self, since: Time) {
