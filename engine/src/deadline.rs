@@ -35,6 +35,10 @@ impl Engine {
         let Some(upstream) = self.upstreams.get(key) else {
             return;
         };
+        if upstream.retired && upstream.is_lane() && !upstream.is_awaited() {
+            self.wake_waiters(key);
+            return self.close_upstream(key);
+        }
         let dead_at = match upstream.silence {
             Silence::Proven { until } if now >= until => {
                 return self.upstream_lost(key, &Cause::Silent);
@@ -89,6 +93,8 @@ impl Engine {
             };
             if upstream.silence == Silence::None {
                 upstream.silence = Silence::Since(self.now);
+                // It may be dead without a word: what comes now gets another.
+                upstream.retired = true;
             }
             if upstream.frozen {
                 self.leave_frozen(key, client_key);

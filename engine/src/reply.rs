@@ -459,7 +459,7 @@ impl Engine {
         if upstream.stalled.is_some_and(|stall| stall.read_on) {
             return self.read_on_for_others(key);
         }
-        if upstream.retired && upstream.queue.is_empty() && upstream.is_lane() {
+        if upstream.retired && upstream.is_lane() && !upstream.is_awaited() {
             self.close_upstream(key);
         } else if upstream.retired && !upstream.is_lane() && !upstream.awaits_sent() {
             self.upstream_lost(key, &Cause::Demoted);

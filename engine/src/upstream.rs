@@ -197,6 +197,11 @@ impl Upstream {
             || self.queue.back().is_some_and(|pending| pending.kind == PendingKind::Streamed)
     }
 
+    /// Does anybody wait for an answer?
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.queue.iter().any(|pending| pending.client.is_some())
+    }
+
     /// May a client's commands be added?
     pub(crate) fn has_room(&self) -> bool {
         self.requests.unsent().len() < LANE_FULL

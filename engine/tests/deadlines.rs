@@ -132,7 +132,13 @@ fn snapshot(version: u64, primary: Option<NodeId>, proven_at: Time) -> Snapshot 
         backup: false,
         zone: None,
     };
-    let shard = ShardView { primary, why: "".into(), since: Time::ZERO, nodes: vec![node] };
+    let shard = ShardView {
+        primary,
+        writes_held: None,
+        why: "".into(),
+        since: Time::ZERO,
+        nodes: vec![node],
+    };
     let pool = PoolView { name: "main".into(), shards: vec![shard], learned: Arc::default() };
     Snapshot { version, pools: vec![Arc::new(pool)] }
 }

@@ -60,7 +60,10 @@ fn busy_is_passed_on() {
 /// Scenario 12: the primary cannot save, and refuses writes and PING.
 #[test]
 fn misconf_is_passed_on_and_reads_go_on() {
-    let primary = RedisServer::builder().option("save", "3600 1000").start();
+    let primary = RedisServer::builder()
+        .option("save", "3600 1000")
+        .option("enable-protected-configs", "yes")
+        .start();
     let replica = RedisServer::builder().replica_of(&primary).start();
     primary.wait_for_replicas(1);
     replica.wait_link_up();
