@@ -12,6 +12,7 @@
 mod address;
 mod client;
 mod folder;
+mod history;
 mod http;
 mod libraries;
 mod link;
@@ -31,6 +32,7 @@ mod wait;
 pub use address::Address;
 pub use client::{Client, bulk, error_text, simple};
 pub use folder::Folder;
+pub use history::{History, HistoryAudit, Reads};
 pub use http::{HttpReply, get as http_get};
 pub use libraries::{client_libraries, find_program, node, python};
 pub use link::FaultyLink;

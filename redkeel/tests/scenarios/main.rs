@@ -10,6 +10,7 @@ mod balanced;
 mod broken_link;
 mod common;
 mod flapping;
+mod history;
 mod managed;
 mod outage;
 mod passed_on;
