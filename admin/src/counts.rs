@@ -113,6 +113,7 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
         held_bytes,
         held_total,
         retries_total,
+        retries_refused_total,
         pinned,
         subscription_gaps_total,
         stray_pushes_total,
@@ -134,6 +135,7 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
     total.held_bytes += held_bytes;
     total.held_total += held_total;
     total.retries_total += retries_total;
+    total.retries_refused_total += retries_refused_total;
     total.pinned += pinned;
     total.subscription_gaps_total += subscription_gaps_total;
     total.stray_pushes_total += stray_pushes_total;

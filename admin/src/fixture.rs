@@ -106,6 +106,7 @@ pub(crate) fn counts(factor: u64) -> WorkerCounts {
         held_bytes: 128,
         held_total: 31,
         retries_total: 6,
+        retries_refused_total: 1,
         pinned: 4,
         subscription_gaps_total: 5,
         stray_pushes_total: 8,

@@ -108,7 +108,7 @@ impl Page {
 
 type PoolReading = (&'static Metric, fn(&PoolCounts) -> u64);
 
-const POOL_READINGS: [PoolReading; 13] = [
+const POOL_READINGS: [PoolReading; 14] = [
     (&names::POOL_CLIENTS, |pool| pool.clients),
     (&names::POOL_CLIENTS_ACCEPTED, |pool| pool.clients_total),
     (&names::POOL_CLIENTS_REFUSED, |pool| pool.clients_refused_total),
@@ -119,6 +119,7 @@ const POOL_READINGS: [PoolReading; 13] = [
     (&names::POOL_HELD_BYTES, |pool| pool.held_bytes),
     (&names::POOL_HELD_COMMANDS, |pool| pool.held_total),
     (&names::POOL_RETRIES, |pool| pool.retries_total),
+    (&names::POOL_RETRIES_REFUSED, |pool| pool.retries_refused_total),
     (&names::POOL_PINNED, |pool| pool.pinned),
     (&names::POOL_SUBSCRIPTION_GAPS, |pool| pool.subscription_gaps_total),
     (&names::POOL_STRAY_PUSHES, |pool| pool.stray_pushes_total),

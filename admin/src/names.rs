@@ -138,6 +138,8 @@ metrics! {
         "Commands that had to wait for a node to exist";
     POOL_RETRIES = "redkeel_pool_retries_total", Counter, None, ["pool"],
         "Commands sent a second time after a lost connection or a refusal";
+    POOL_RETRIES_REFUSED = "redkeel_pool_retries_refused_total", Counter, None, ["pool"],
+        "Commands not sent a third time or more, because the pool's retry budget was used up";
     POOL_PINNED = "redkeel_pool_pinned_connections", Gauge, None, ["pool"],
         "Connections to nodes that one client has to itself, in use";
     POOL_SUBSCRIPTION_GAPS = "redkeel_pool_subscription_gaps_total", Counter, None, ["pool"],

@@ -291,6 +291,7 @@ impl Engine {
             upstream.requests.append(&input[start..end], &mut self.buffers);
         }
         client.unanswered += count;
+        pool.budget.earn(count);
         let node = &mut pool.nodes[upstream.node];
         node.counts.in_flight += u64::from(count);
         node.counts.commands_total += u64::from(count);

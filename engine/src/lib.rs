@@ -9,6 +9,7 @@
 //!    with [`Engine::written`] after each write.
 
 mod again;
+mod budget;
 mod buffer;
 mod check;
 mod client;
@@ -28,6 +29,7 @@ mod pool;
 mod raw;
 mod recover;
 mod refused;
+mod release;
 mod reply;
 mod slots;
 mod stall;
@@ -261,6 +263,7 @@ impl Engine {
                         self.upstream_timer(key);
                     }
                 }
+                timers::Timer::Release(pool) => self.release_some(pool),
             }
         }
         while let Some(key) = self.ready.pop() {

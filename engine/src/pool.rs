@@ -11,6 +11,8 @@ use topology::{
     Role, Time,
 };
 
+use crate::budget::Budget;
+use crate::release::Release;
 use crate::slots::Key;
 
 /// One pool in one worker.
@@ -27,6 +29,8 @@ pub(crate) struct Pool {
     pub(crate) learned: Arc<LearnedCommands>,
     pub(crate) counts: PoolCounts,
     pub(crate) held: Vec<Key>,
+    pub(crate) release: Release,
+    pub(crate) budget: Budget,
     /// This worker's share of `hold_bytes`.
     pub(crate) hold_bytes: u64,
     /// This worker's share of `max_pinned`.
@@ -169,6 +173,8 @@ impl Pool {
             learned: Arc::default(),
             counts: PoolCounts::default(),
             held: Vec::new(),
+            release: Release::default(),
+            budget: Budget::new(),
             hold_bytes: settings.limits.hold_bytes / workers as u64,
             max_pinned: (settings.limits.max_pinned / workers).max(1),
             standing: Rc::new(Standing { login, ..Standing::default() }),

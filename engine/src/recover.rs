@@ -203,7 +203,7 @@ impl Engine {
                         ErrorKind::NoReplica,
                         format_args!(
                             "the connection to node {node_name} of pool {pool_name} was lost, as were those before it \
-                             (limits.retries)"
+                             (limits.retries, or the pool's retry budget)"
                         ),
                     );
                     return self.canned_error(client_key, pending, ErrorKind::NoReplica, &text);
@@ -242,13 +242,18 @@ impl Engine {
 
     /// Counts a lost connection against the client's command; false: it has had enough of them.
     fn may_retry(&mut self, client_key: Key, pool: usize) -> bool {
-        let retries = self.pools[pool].settings.limits.retries;
+        let pool = &mut self.pools[pool];
         let Some(client) = self.clients.get_mut(client_key) else {
             return false;
         };
         let trouble = client.trouble_mut();
         trouble.losses += 1;
-        trouble.losses <= retries
+        if trouble.losses > pool.settings.limits.retries {
+            return false;
+        }
+        let allowed = trouble.losses == 1 || pool.budget.spend(self.now);
+        pool.counts.retries_refused_total += u64::from(!allowed);
+        allowed
     }
 
     /// The owner of a lost pinned connection: what it had there is lost, or is set up again.

@@ -13,6 +13,8 @@ use crate::slots::Key;
 pub(crate) enum Timer {
     Client(Key),
     Upstream(Key),
+    /// The pool of this index lets more of its waiting clients go on.
+    Release(usize),
 }
 
 /// The armed timers of one worker.

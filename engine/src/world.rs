@@ -31,15 +31,7 @@ impl Engine {
             }
         }
         self.doubt_silent_lanes(pool);
-        let waiting = std::mem::take(&mut self.pools[pool].held);
-        for key in &waiting {
-            if let Some(client) = self.clients.get_mut(*key) {
-                client.listed = false;
-            }
-        }
-        for key in waiting {
-            self.queue(key);
-        }
+        self.release_held(pool);
     }
 
     /// A primary that does not answer gets nothing more; reads that it has are sent elsewhere, writes await their answer

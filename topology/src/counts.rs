@@ -40,6 +40,8 @@ pub struct PoolCounts {
     pub held_total: u64,
     /// Commands sent a second time after a lost connection or a refusal.
     pub retries_total: u64,
+    /// Commands not sent a third time or more, because the pool's retry budget was used up.
+    pub retries_refused_total: u64,
     /// Pinned connections in use.
     pub pinned: u64,
     /// Subscribers moved to a new connection, who may have missed messages meanwhile.
@@ -68,6 +70,7 @@ impl Default for PoolCounts {
             held_bytes: 0,
             held_total: 0,
             retries_total: 0,
+            retries_refused_total: 0,
             pinned: 0,
             subscription_gaps_total: 0,
             stray_pushes_total: 0,

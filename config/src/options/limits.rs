@@ -76,7 +76,7 @@ pub(crate) static RETRIES: Setting<Integers<u32>> = Setting {
     kind: Integers { least: 0, most: 10 },
     default: || 2,
     meaning: "Further nodes tried for a read after a lost connection.",
-    more: "",
+    more: "The first is always tried; more than a fifth of the pool's commands, and ten per second, are not sent a third time or more.",
 };
 
 pub(crate) static MAX_PINNED: Setting<Integers<usize>> = Setting {
