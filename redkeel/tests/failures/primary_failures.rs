@@ -6,8 +6,8 @@ use std::time::Duration;
 use testkit::{Client, Load, LoadReport, RedisServer, Redkeel, Sentinels, audit, bulk, eventually};
 
 use crate::common::{
-    DOWN, FENCED, HELD, LONGEST_READ, LOSS, SOON, calls, expecting, node, proxy, ready, replicated,
-    wait_down, wait_for_primary, wait_for_reads, wait_for_writes, wait_readable,
+    FENCED, LONGEST_READ, LOSS, SOON, calls, expecting, node, proxy, ready, replicated, wait_down,
+    wait_for_primary, wait_for_reads, wait_for_writes, wait_readable,
 };
 
 const READERS: usize = 20;
@@ -49,7 +49,10 @@ fn assert_unharmed(report: &LoadReport, primary: &RedisServer) {
 
 /// The replica that Sentinel has promoted.
 fn promoted(nodes: &[RedisServer]) -> &RedisServer {
-    eventually(SOON, "a promotion", || nodes[1..].iter().find(|node| says_master(node)))
+    // A Sentinel that was kept from running for two seconds does nothing for thirty (TILT).
+    eventually(Duration::from_secs(90), "a promotion", || {
+        nodes[1..].iter().find(|node| says_master(node))
+    })
 }
 
 /// Sentinel cuts the connections of whom it promotes.
@@ -63,7 +66,7 @@ fn writes_wait_for_sentinels_promotion_and_reads_go_on() {
     let mut nodes = replicated(2);
     let _sentinels = Sentinels::builder("main").start(&nodes[0], 2);
     let builder = proxy(&nodes, "timeouts.hold = \"10s\"");
-    let redkeel = ready(expecting(builder, &[DOWN, HELD, LOSS]));
+    let redkeel = ready(expecting(builder, &[LOSS]));
     let load = load(&redkeel, &nodes);
     nodes[0].kill9();
     let primary = promoted(&nodes);
@@ -78,7 +81,7 @@ fn a_frozen_primary_is_replaced_and_gets_nothing_when_it_wakes() {
     let mut nodes = replicated(2);
     let _sentinels = Sentinels::builder("main").start(&nodes[0], 2);
     let builder = proxy(&nodes, "timeouts.hold = \"10s\"");
-    let redkeel = ready(expecting(builder, &[DOWN, HELD, LOSS, FENCED]));
+    let redkeel = ready(expecting(builder, &[LOSS, FENCED]));
     let load = load(&redkeel, &nodes);
     nodes[0].stop_signal();
     let primary = promoted(&nodes);
@@ -101,7 +104,7 @@ fn a_dead_primary_that_comes_back_empty_is_fenced_off() {
     let mut nodes = replicated(2);
     let _sentinels = Sentinels::builder("main").start(&nodes[0], 2);
     let builder = proxy(&nodes, "timeouts.hold = \"10s\"");
-    let redkeel = ready(expecting(builder, &[DOWN, HELD, LOSS, FENCED]));
+    let redkeel = ready(expecting(builder, &[LOSS, FENCED]));
     let load = load(&redkeel, &nodes);
     nodes[0].kill9();
     wait_down(&redkeel, &nodes[0]);

@@ -5,15 +5,14 @@ use std::time::{Duration, Instant};
 use testkit::{Load, LoadReport, RedisServer, Redkeel, eventually};
 
 use crate::common::{
-    DOWN, LONGEST_READ, SOON, calls, expecting, proxy, ready, replicated, wait_down,
-    wait_for_reads, wait_readable,
+    LONGEST_READ, SOON, calls, proxy, ready, replicated, wait_down, wait_for_reads, wait_readable,
 };
 
 const READERS: usize = 50;
 
 /// Fifty readers behind Redkeel, once both replicas take reads.
 fn start(nodes: &[RedisServer]) -> (Redkeel, Load) {
-    let redkeel = ready(expecting(proxy(nodes, ""), &[DOWN]));
+    let redkeel = ready(proxy(nodes, ""));
     let load = Load::builder(redkeel.address())
         .readers(READERS)
         .keys(200)

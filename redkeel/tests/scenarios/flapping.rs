@@ -5,19 +5,20 @@ use std::time::Duration;
 use testkit::{Load, RedisServer, audit};
 
 use crate::common::{
-    DOWN, HELD, assert_no_read_failed, expecting, proxy, ready, wait_for_answers, wait_for_health,
+    assert_no_read_failed, expecting, proxy, ready, wait_for_answers, wait_for_health,
     wait_for_primary,
 };
 
 /// Scenario 18, where nobody promotes a replica: writes stay with the primary, whatever it does.
 #[test]
 fn a_flapping_primary_moves_nothing_and_loses_nothing() {
-    let builder = || RedisServer::builder().option("appendonly", "yes");
+    // With `everysec`, a busy disk lets Redis answer before it has appended.
+    let builder = || RedisServer::builder().option("appendonly", "yes").option("appendfsync", "no");
     let mut primary = builder().start();
     let replica = builder().replica_of(&primary).start();
     primary.wait_for_replicas(1);
     replica.wait_link_up();
-    let quiet = [DOWN, HELD, "may be lost", "fenced off", "the primary is unclear"];
+    let quiet = ["may be lost", "fenced off", "the primary is unclear"];
     let builder = proxy([&primary, &replica], "timeouts.hold = \"20s\"");
     let redkeel = ready(expecting(builder, &quiet));
     let load = Load::builder(redkeel.address())
