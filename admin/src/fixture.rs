@@ -259,6 +259,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             rise: 2,
             fall: 3,
             timeout: second,
+            slow_start: Duration::ZERO,
         },
         timeouts: config::Timeouts {
             connect: second,
@@ -307,6 +308,7 @@ pub(crate) fn sources(workers: Workers) -> Sources {
         started: started(),
         draining: Arc::default(),
         clock: Box::new(move || Time::ZERO + origin.elapsed()),
+        evidence_dropped: Box::new(|| 21),
         version: "1.2.3",
     }
 }
@@ -326,6 +328,7 @@ pub(crate) fn page() -> Page {
         },
         started: started(),
         draining: false,
+        evidence_dropped: 21,
         version: "1.2.3",
     }
 }

@@ -247,6 +247,8 @@ pub struct Health {
     pub fall: u32,
     /// How long a probe may take.
     pub timeout: Duration,
+    /// Over which the share of a node that is back grows to its whole.
+    pub slow_start: Duration,
 }
 
 /// How long things may take.

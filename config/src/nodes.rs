@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::Report;
-use crate::kinds::{Placed, Text, listed, parse_server};
+use crate::kinds::{Placed, listed, parse_server};
 use crate::model::{Endpoint, NodeOptions};
-use crate::options::{Optional, pool};
+use crate::options::pool;
 use crate::section::{Section, table_fields};
 use crate::suggest;
 use crate::tree::{Field, Node, Value};
@@ -48,7 +48,7 @@ pub(crate) fn nodes(
         section.check_keys(report);
         let options = NodeOptions {
             weight: section.setting(&pool::WEIGHT, report),
-            zone: zone(&mut section, &pool::NODE_ZONE, report),
+            zone: section.optional(&pool::NODE_ZONE, report),
             backup: section.setting(&pool::BACKUP, report),
         };
         if nodes.insert(name, options).is_some() {
@@ -117,15 +117,17 @@ fn warn_of_nobody(
     }
 }
 
-/// Reads a `zone`, which does nothing yet.
+/// The pool's own zone. One that no node is in prefers none.
 pub(crate) fn zone(
     section: &mut Section<'_>,
-    option: &Optional<Text>,
+    nodes: &BTreeMap<String, NodeOptions>,
     report: &mut Report,
 ) -> Option<String> {
-    let zone = section.placed(option, report)?;
-    report
-        .warning(zone.span, "`zone` has no effect in this version")
-        .with_help("nodes of the same zone are not preferred yet; use `weight` or `backup`");
+    let zone = section.placed(&pool::ZONE, report)?;
+    if !nodes.values().any(|node| node.zone.as_ref() == Some(&zone.value)) {
+        report
+            .warning(zone.span, format!("no server is in the zone `{}`", zone.value))
+            .with_help("say where each is: `zone` in `[pool.NAME.nodes.\"ADDRESS\"]`");
+    }
     Some(zone.value)
 }

@@ -11,6 +11,7 @@
 mod again;
 mod buffer;
 mod check;
+mod choice;
 mod client;
 mod command;
 mod conn;

@@ -12,7 +12,7 @@ use crate::primary::{Ground, HoldKind, Question, Routed, Verdict, successors};
 use crate::role_reply::Link;
 use crate::schedule::Pace;
 use crate::shown::Shown;
-use crate::{NodeId, NodeView, Server, Settings, ShardView, Time};
+use crate::{NodeId, NodeView, Server, Settings, ShardView, Sighting, Time};
 
 /// The state of a shard. Nothing in it changes but by what is observed.
 #[derive(Clone, Debug)]
@@ -55,9 +55,13 @@ impl Shard {
                 }
                 false
             }
-            Observation::Sighted { node, at, .. } => {
+            Observation::Sighted { node, sighting, at } => {
                 if let Some(node) = self.node_mut(node) {
-                    node.schedule.suspect(at);
+                    match sighting {
+                        // Nothing is in doubt but its speed.
+                        Sighting::Slow => node.schedule.hurry(),
+                        _ => node.schedule.suspect(at),
+                    }
                 }
                 false
             }

@@ -240,6 +240,7 @@ mod tests {
                 ("rise", "5"),
                 ("fall", "5"),
                 ("timeout", "'1s'"),
+                ("slow_start", "'1s'"),
             ],
         ),
         (

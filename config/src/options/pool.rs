@@ -123,28 +123,28 @@ pub(crate) static BALANCE: Setting<Choice<Balance>> = Setting {
                 meaning: "each in its turn, as often as its weight says",
             },
             Variant {
+                name: "random2",
+                value: Balance::Random2,
+                meaning: "of two drawn by weight, the one with fewer unanswered commands by weight",
+            },
+            Variant {
+                name: "latency",
+                value: Balance::Latency,
+                meaning: "of two drawn by weight, the one whose recent answers and unanswered commands promise the sooner answer",
+            },
+            Variant {
                 name: "first",
                 value: Balance::First,
                 meaning: "the first usable one in the order of `servers`",
             },
             Variant { name: "hash", value: Balance::Hash, meaning: "by the key" },
         ],
-        later: &[
-            Later {
-                key: "random2",
-                instead: "`leastconn` spreads by load as well",
-                harmless: never,
-            },
-            Later {
-                key: "latency",
-                instead: "`leastconn` turns away from slow nodes: their commands stay unanswered",
-                harmless: never,
-            },
-        ],
+        later: &[],
     },
     default: || Balance::LeastConn,
     meaning: "How one node is chosen among those that may take a read.",
-    more: "",
+    more: "Chosen for each batch: what a client sends at once goes to one node. With `latency` a failure counts as \
+           a second, and what is remembered of a node fades within seconds: it is tried again.",
 };
 
 pub(crate) static AUTH: Setting<Choice<Auth>> = Setting {
@@ -221,7 +221,9 @@ pub(crate) static ZONE: Optional<Text> = Optional {
     absent: Some("none"),
     example: "\"eu-west-1a\"",
     meaning: "This proxy's zone.",
-    more: "Accepted with a warning: nodes of the same zone are not preferred in this version.",
+    more: "Reads go to the usable nodes of the same zone, and to others only while there is none. `reads` comes first: a replica \
+           elsewhere comes before the primary of this zone where replicas are preferred. Backups come after all others, \
+           those of this zone first.",
 };
 
 pub(crate) static NODE: OptionTable = OptionTable {
