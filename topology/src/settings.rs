@@ -20,7 +20,7 @@ pub struct Settings {
     pub fall: u32,
     /// A replica further behind takes no reads while a fitter node lives.
     pub max_lag: Duration,
-    /// Between two moves of the primary that no node asked for itself.
+    /// Between two moves of the primary that nobody ordered.
     pub anti_flap: Duration,
     /// May the primary take reads where no replica can?
     pub primary_takes_reads: bool,

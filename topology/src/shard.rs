@@ -227,7 +227,7 @@ impl Shard {
         if !goes_on {
             self.samples.clear();
         }
-        if ground == (Ground::Succeeds { asked: false }) {
+        if ground.is_own_decision() {
             self.moved_at = Some(now);
         }
         self.primary = Some(id);
