@@ -225,6 +225,7 @@ pub(crate) fn config() -> Config {
         workers: 2,
         drain_timeout: Duration::from_secs(25),
         log: config::Log { level: config::LogLevel::Info, format: config::LogFormat::Text },
+        dns: config::Dns { servers: Vec::new() },
         admin: config::Admin { listen: None },
         pools: vec![
             pool_config("main", &[Mode::Split, Mode::Read]),

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::diagnostics::Report;
 use crate::kinds::{Placed, listed, parse_server};
-use crate::model::{Endpoint, NodeOptions};
+use crate::model::{NodeOptions, ServerName};
 use crate::options::pool;
 use crate::section::{Section, table_fields};
 use crate::suggest;
 use crate::tree::{Field, Node, Value};
 
 /// The servers of a pool, each once.
-pub(crate) fn servers(section: &mut Section<'_>, report: &mut Report) -> Vec<Placed<Endpoint>> {
-    let mut servers: Vec<Placed<Endpoint>> = Vec::new();
+pub(crate) fn servers(section: &mut Section<'_>, report: &mut Report) -> Vec<Placed<ServerName>> {
+    let mut servers: Vec<Placed<ServerName>> = Vec::new();
     for server in section.optional(&pool::SERVERS, report).unwrap_or_default() {
         match servers.iter().find(|other| other.value == server.value) {
             Some(other) => {
@@ -27,11 +27,11 @@ pub(crate) fn servers(section: &mut Section<'_>, report: &mut Report) -> Vec<Pla
     servers
 }
 
-/// What is particular to one node, by the text of its endpoint.
+/// What is particular to one node, by the text of its name.
 pub(crate) fn nodes(
     pool: &mut Section<'_>,
     path: &str,
-    servers: &[Placed<Endpoint>],
+    servers: &[Placed<ServerName>],
     report: &mut Report,
 ) -> BTreeMap<String, NodeOptions> {
     let Some(field) = pool.field("nodes") else { return BTreeMap::new() };
@@ -65,11 +65,11 @@ pub(crate) fn nodes(
 fn server_name(
     pool: &Section<'_>,
     field: &Field,
-    servers: &[Placed<Endpoint>],
+    servers: &[Placed<ServerName>],
     report: &mut Report,
 ) -> Option<String> {
-    let endpoint = parse_server(&field.key);
-    let server = servers.iter().find(|server| Some(&server.value) == endpoint.as_ref());
+    let named = parse_server(&field.key);
+    let server = servers.iter().find(|server| Some(&server.value) == named.as_ref());
     if let Some(server) = server {
         return Some(server.value.to_string());
     }

@@ -48,7 +48,7 @@ pub use publish::Published;
 pub use refusal::{Refusal, printable};
 pub use replication::Replication;
 pub use role_reply::{Link, RoleReply};
-pub use settings::{Server, Settings};
+pub use settings::{Resolved, Server, Settings, Target};
 pub use snapshot::{
     CommandFlags, Health, Lag, Learned, LearnedCommands, NodeId, NodeView, PoolId, PoolView, Role,
     ShardView, Snapshot,

@@ -17,6 +17,8 @@ pub(crate) struct Node {
     pub(crate) address: Address,
     /// Index into the pool's servers.
     pub(crate) server: usize,
+    /// Takes reads only while no other replica can.
+    pub(crate) backup: bool,
     pub(crate) pulse: Pulse,
     pub(crate) schedule: Schedule,
     /// Why the last probe failed, while it did.
@@ -88,6 +90,7 @@ impl Node {
             name,
             address,
             server,
+            backup: false,
             pulse: Pulse::default(),
             schedule: Schedule::default(),
             failure: None,

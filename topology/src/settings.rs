@@ -42,6 +42,26 @@ impl Default for Settings {
     }
 }
 
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// In any order.
+    pub targets: Vec<Target>,
+    /// For how long.
+    pub ttl: Duration,
+    /// Where it is not, a part of the lookup failed, and what was known before stays.
+    pub complete: bool,
+}
+
+/// One address that a name stands for. Those that are no backups come first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// Of lower priority than others of its name: takes reads only while no other replica can.
+    pub backup: bool,
+    /// Where it is.
+    pub address: Address,
+}
+
 /// One entry of a pool's `servers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {

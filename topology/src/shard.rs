@@ -382,7 +382,7 @@ impl Shard {
                 run_id: process.map_or_else(|| "".into(), |process| Arc::clone(&process.run_id)),
                 version: process.map_or_else(|| "".into(), |process| Arc::clone(&process.version)),
                 weight: server.weight,
-                backup: server.backup,
+                backup: node.backup,
                 zone: server.zone.clone(),
             }
         });

@@ -80,7 +80,9 @@ pub(crate) static SERVERS: Optional<Servers> = Optional {
     absent: None,
     example: "[\"10.0.0.1:6379\", \"10.0.0.2:6379\", \"10.0.0.3:6379\"]",
     meaning: "The nodes.",
-    more: "Roles are asked for, never configured. A name stands for every address that it resolves to, again and again.",
+    more: "Roles are asked for, never configured. A name stands for every address that it resolves to, again and again. \
+           `\"srv:_redis._tcp.internal\"` stands for the targets of SRV records: those of the lowest priority, and those \
+           of any other as backups; weights of the records are not looked at.",
 };
 
 pub(crate) static READS: Setting<Choice<Reads>> = Setting {
