@@ -146,8 +146,10 @@ fn is_far(view: &NodeView, zone: Option<&str>) -> bool {
 /// What a new Snapshot changed for a node's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Does not answer, or is no longer in the pool, and nothing is to be hoped for from it.
+    /// Does not answer, and nothing is to be hoped for from it.
     Lost(usize),
+    /// Is no longer in the pool, but answered: what it was sent is awaited.
+    Left(usize),
     /// The primary does not answer, and nobody has followed it: what was sent may yet be answered.
     Frozen(usize),
     /// The frozen primary answers again.
@@ -224,7 +226,11 @@ impl Pool {
         for (index, (health, role, readable)) in before.into_iter().enumerate() {
             let node = &self.nodes[index];
             let hopeless = node.gone || node.health != Health::Up;
-            if hopeless && !node.connections.is_empty() {
+            if node.gone && node.health == Health::Up {
+                if !node.connections.is_empty() {
+                    changes.push(Change::Left(index));
+                }
+            } else if hopeless && !node.connections.is_empty() {
                 let awaited = !node.gone && self.last_primary == Some(index);
                 changes.push(if awaited { Change::Frozen(index) } else { Change::Lost(index) });
             } else if !hopeless && health != Health::Up {

@@ -2,6 +2,7 @@
 
 use resp::Skip;
 use session::{PubSubValue, Refusal, Transaction, pubsub_value, refusal};
+use topology::Sighting;
 
 use crate::Engine;
 use crate::client::{Canned, OUTPUT_FULL, Parked};

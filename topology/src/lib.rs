@@ -22,6 +22,7 @@ mod node;
 mod observation;
 mod pool;
 mod primary;
+mod probe_times;
 mod process;
 mod publish;
 mod pulse;

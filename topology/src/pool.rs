@@ -230,15 +230,16 @@ impl PoolState {
             let shared = wanted.iter().filter(|(other, _)| other == server).count() > 1;
             let configured = Arc::clone(&self.servers[*server].name);
             let backup = *backup || self.servers[*server].backup;
+            let weight = self.servers[*server].weight;
             let name = if shared { address.to_string().into() } else { configured };
             let node = match old.iter().position(|node| node.address == *address) {
-                Some(index) => Node { server: *server, name, backup, ..old.remove(index) },
+                Some(index) => Node { server: *server, name, backup, weight, ..old.remove(index) },
                 None => {
                     if self.published.is_some() {
                         events
                             .push(Event { node: Some(Arc::clone(&name)), kind: EventKind::Added });
                     }
-                    Node { backup, ..Node::new(ids.take(), name, address.clone(), *server) }
+                    Node { backup, weight, ..Node::new(ids.take(), name, address.clone(), *server) }
                 }
             };
             self.shard.nodes.push(node);
