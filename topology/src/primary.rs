@@ -110,7 +110,7 @@ impl<'a> Question<'a> {
         let node = self.nodes.iter().find(|candidate| candidate.id == *node);
         let name = node.map_or("a node", |node| &*node.name);
         let why = format!(
-            "{name} would be taken as the primary, but the last such move is less than anti_flap ({:?}) ago",
+            "all others follow {name}, but the last such move is less than anti_flap ({:?}) ago",
             self.anti_flap
         );
         hold(HoldKind::Waiting, self.behind_absence(&why))
@@ -373,13 +373,15 @@ impl<'a> Question<'a> {
 }
 
 impl Ground {
-    /// Does Redkeel move by what it concludes alone, so that a primary that comes and goes could drag it along? A
-    /// promotion was somebody's order, a replica's new master too, and they are followed at once: to wait would cost
-    /// availability and save no data.
+    /// Does Redkeel move to another node by what it concludes alone? A promotion was somebody's order, a new master of the
+    /// old primary too: they are followed at once, because to wait would cost availability and save no data. Taking
+    /// a node back moves nothing.
     pub(crate) fn is_own_decision(self) -> bool {
         match self {
-            Self::TakenBack | Self::Agreed => true,
-            Self::Alone | Self::Continues | Self::Succeeds | Self::Followed => false,
+            Self::Agreed => true,
+            Self::Alone | Self::Continues | Self::Succeeds | Self::Followed | Self::TakenBack => {
+                false
+            }
         }
     }
 

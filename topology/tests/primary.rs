@@ -385,25 +385,50 @@ fn promotions_are_followed_however_often() {
 }
 
 #[test]
-fn a_primary_that_comes_and_goes_is_taken_back_once_in_anti_flap() {
+fn a_primary_that_comes_and_goes_moves_nothing_and_is_taken_back_each_time() {
     let mut pool = Pool::of(1);
     pool.says(A, master("a1", 'r', 100));
-    assert_eq!(pool.primary(), Some(A));
-    pool.refused(A);
-    pool.says(A, master("a2", 's', 0));
-    pool.says(A, master("a2", 's', 0));
-    assert_eq!(pool.primary(), Some(A));
-    pool.refused(A);
-    pool.says(A, master("a3", 't', 0));
-    pool.says(A, master("a3", 't', 0));
-    assert_eq!(pool.primary(), None);
+    for (run, id) in [("a2", 's'), ("a3", 't'), ("a4", 'u')] {
+        pool.refused(A);
+        pool.says(A, master(run, id, 0));
+        assert_eq!(pool.primary(), Some(A));
+    }
+}
+
+#[test]
+fn a_move_that_redkeel_concludes_waits_for_anti_flap_after_the_last_one() {
+    let mut pool = Pool::of_three();
+    // Everybody restarted, and follows another: nobody was seen to be promoted.
+    let agree = |pool: &mut Pool, of: usize, id: char, round: usize| {
+        for node in [A, B, C] {
+            pool.refused(node);
+        }
+        for _ in 0..2 {
+            for node in [of, A, B, C] {
+                let run = format!("{}{round}", ["a", "b", "c"][node]);
+                let said =
+                    if node == of { master(&run, id, 5000) } else { replica(&run, id, 5000) };
+                pool.says(node, said);
+            }
+        }
+    };
+    agree(&mut pool, B, 's', 2);
     assert_eq!(
-        pool.why(),
-        "a restarted; a would be taken as the primary, but the last such move is less than anti_flap (10s) ago"
+        (pool.primary(), pool.why()),
+        (Some(B), "the only node that says master, and all others follow it")
+    );
+    agree(&mut pool, C, 't', 3);
+    assert_eq!(pool.primary(), None);
+    assert!(
+        pool.why().ends_with(
+            "all others follow c, but the last such move is less than anti_flap (10s) ago"
+        ),
+        "{}",
+        pool.why()
     );
     pool.pass(Duration::from_secs(10));
-    pool.says(A, master("a3", 't', 0));
-    assert_eq!(pool.primary(), Some(A));
+    agree(&mut pool, C, 't', 3);
+    assert_eq!(pool.primary(), Some(C));
 }
 
 #[test]

@@ -206,8 +206,9 @@ pub(crate) static ANTI_FLAP: Setting<Durations> = Setting {
     kind: Durations { least: Duration::ZERO, most: Duration::from_secs(3600) },
     default: || Duration::from_secs(10),
     meaning: "Least time between two moves of the primary that Redkeel itself decides.",
-    more: "It decides to take a restarted primary back, or another that all nodes agree on; the next one waits so long. \
-           A promotion that is proven, or a primary that follows another node now, was somebody's order and is followed at once.",
+    more: "It decides when it saw no promotion, and moves to the only node that says master because all others follow it. \
+           A promotion that is proven, or a primary that follows another node now, was somebody's order and is \
+           followed at once; a primary that restarts is taken back at once too, where nobody has newer data.",
 };
 
 pub(crate) static REFUSE: Setting<Commands> = Setting {

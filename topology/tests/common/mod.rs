@@ -223,9 +223,20 @@ impl Pool {
         }
     }
 
+    /// So many probes in a row, each answered after so long.
+    pub fn says_slowly(&mut self, node: usize, said: &Said, took: Duration, probes: usize) {
+        for _ in 0..probes {
+            self.ends_after(node, took, Ok(said.answer()));
+        }
+    }
+
     pub fn ends(&mut self, node: usize, outcome: Result<Answer, Failure>) {
+        self.ends_after(node, Duration::from_millis(1), outcome);
+    }
+
+    fn ends_after(&mut self, node: usize, took: Duration, outcome: Result<Answer, Failure>) {
         let (node, sent) = (self.id(node), self.now);
-        self.pass(Duration::from_millis(1));
+        self.pass(took);
         let probed = Probed { node, sent, answered: self.now, outcome };
         self.observe(Observation::Probed(probed));
     }
