@@ -226,6 +226,7 @@ pub(crate) fn config() -> Config {
         workers: 2,
         drain_timeout: Duration::from_secs(25),
         log: config::Log { level: config::LogLevel::Info, format: config::LogFormat::Text },
+        dns: config::Dns { servers: Vec::new() },
         admin: config::Admin { listen: None },
         pools: vec![
             pool_config("main", &[Mode::Split, Mode::Read]),
@@ -243,7 +244,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             .iter()
             .map(|mode| config::Listener { address: endpoint.clone(), mode: *mode })
             .collect(),
-        servers: vec![endpoint],
+        servers: vec![config::ServerName::At(endpoint)],
         reads: Reads::PreferReplica,
         balance: config::Balance::LeastConn,
         auth: config::Auth::PassThrough,
@@ -260,6 +261,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             rise: 2,
             fall: 3,
             timeout: second,
+            slow_start: Duration::ZERO,
         },
         timeouts: config::Timeouts {
             connect: second,
@@ -308,6 +310,7 @@ pub(crate) fn sources(workers: Workers) -> Sources {
         started: started(),
         draining: Arc::default(),
         clock: Box::new(move || Time::ZERO + origin.elapsed()),
+        evidence_dropped: Box::new(|| 21),
         version: "1.2.3",
     }
 }
@@ -327,6 +330,7 @@ pub(crate) fn page() -> Page {
         },
         started: started(),
         draining: false,
+        evidence_dropped: 21,
         version: "1.2.3",
     }
 }

@@ -30,8 +30,9 @@ pub use arguments::{Overrides, from_command_line};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use load::{Context, Loaded, load};
 pub use model::{
-    Admin, Auth, Config, Credentials, Endpoint, Health, Limits, Listener, Log, LogFormat, LogLevel,
-    Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, TcpRole, Timeouts, Upstream,
+    Admin, Auth, Config, Credentials, Dns, Endpoint, Health, Limits, Listener, Log, LogFormat,
+    LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, ServerName, TcpRole, Timeouts,
+    Upstream,
 };
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;

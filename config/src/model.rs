@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// What is logged, and how.
     pub log: Log,
+    /// How names are resolved.
+    pub dns: Dns,
     /// The administration endpoint.
     pub admin: Admin,
     /// In file order; a pool's index is its `topology::PoolId`.
@@ -58,6 +61,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// How names are resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dns {
+    /// The name servers; empty: the system's.
+    pub servers: Vec<SocketAddr>,
+}
+
 /// The administration endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admin {
@@ -89,6 +99,24 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// One entry of a pool's `servers`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ServerName {
+    /// A node, or each address that its name resolves to.
+    At(Endpoint),
+    /// The targets of this name's SRV records.
+    Service(String),
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(endpoint) => endpoint.fmt(f),
+            Self::Service(name) => write!(f, "srv:{name}"),
+        }
+    }
+}
+
 /// One pool: its listeners, its nodes, and how commands find them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
@@ -97,7 +125,7 @@ pub struct Pool {
     /// At least one.
     pub listeners: Vec<Listener>,
     /// At least one. A name stands for every address that it resolves to.
-    pub servers: Vec<Endpoint>,
+    pub servers: Vec<ServerName>,
     /// Which nodes take reads.
     pub reads: Reads,
     /// How one is chosen among those that may take a read.
@@ -114,7 +142,7 @@ pub struct Pool {
     pub refuse: Vec<String>,
     /// This proxy's zone.
     pub zone: Option<String>,
-    /// What is particular to one node, by the text of its [`Endpoint`] in `servers`.
+    /// What is particular to one node, by the text of its [`ServerName`] in `servers`.
     pub nodes: BTreeMap<String, NodeOptions>,
     /// How nodes are probed.
     pub health: Health,
@@ -247,6 +275,8 @@ pub struct Health {
     pub fall: u32,
     /// How long a probe may take.
     pub timeout: Duration,
+    /// Over which the share of a node that is back grows to its whole.
+    pub slow_start: Duration,
 }
 
 /// How long things may take.

@@ -12,6 +12,7 @@ mod evidence;
 mod log;
 mod pool;
 mod prober;
+mod resolver;
 mod settings;
 
 pub use control::Control;

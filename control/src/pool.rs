@@ -1,28 +1,23 @@
 //! One pool: its reducer, and the tasks that act for it.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::Credentials;
-use tokio::net::lookup_host;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use topology::{
-    Address, Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, Sighting, Time,
-    printable,
+    Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, Server, Sighting, Time,
 };
 use tracing::debug;
 
 use crate::clock::Clock;
 use crate::log::log;
 use crate::prober::{Order, Prober, Report, Reports};
+use crate::resolver::Resolver;
 use crate::settings;
 
-/// After which a lookup is given up. The system's resolver goes on for a while, in a thread of its own.
-const LOOKUP: Duration = Duration::from_secs(5);
 /// Orders that may wait for a prober: a probe and a question.
 const ORDERS: usize = 2;
 
@@ -32,8 +27,7 @@ pub(crate) struct Pool {
     id: PoolId,
     name: Arc<str>,
     state: PoolState,
-    /// By server: what is to be resolved.
-    hosts: Vec<Option<(String, u16)>>,
+    resolver: Resolver,
     credentials: Option<Arc<Credentials>>,
     probe_timeout: Duration,
     probers: HashMap<NodeId, mpsc::Sender<Order>>,
@@ -50,7 +44,12 @@ pub(crate) struct Tasks {
 }
 
 impl Pool {
-    pub(crate) fn new(id: PoolId, config: &config::Pool, ids: &mut NodeIds) -> Self {
+    pub(crate) fn new(
+        id: PoolId,
+        config: &config::Pool,
+        resolver: Resolver,
+        ids: &mut NodeIds,
+    ) -> Self {
         let name: Arc<str> = config.name.as_str().into();
         let settings = settings::settings(config);
         let servers = settings::servers(config);
@@ -61,7 +60,7 @@ impl Pool {
             id,
             name,
             state,
-            hosts: settings::hosts(config),
+            resolver,
             credentials: config.upstream.credentials.clone().map(Arc::new),
             probe_timeout: config.health.timeout,
             probers: HashMap::new(),
@@ -102,8 +101,10 @@ impl Pool {
         let events = match report {
             Report::Observed(observation) => self.state.observe(observation, now),
             Report::Resolved { server, answer } => {
+                let index = self.state.servers().iter().position(|known| known.name == server);
+                let Some(index) = index else { return };
                 self.nodes_changed = true;
-                self.state.resolved(server, answer, ids, now)
+                self.state.resolved(index, answer, ids, now)
             }
             Report::Described { names, answer } => {
                 self.state.described(names, answer, now);
@@ -126,7 +127,7 @@ impl Pool {
             self.order(order.node, Order::Probe { all: order.all });
         }
         for server in self.state.take_lookups(now) {
-            self.look_up(server, tasks);
+            self.look_up(&self.state.servers()[server], tasks);
         }
         if let Some((node, names)) = self.state.take_question() {
             self.order(node, Order::Describe(names));
@@ -162,26 +163,13 @@ impl Pool {
         }
     }
 
-    fn look_up(&self, server: usize, tasks: &mut Tasks) {
-        let Some(Some((host, port))) = self.hosts.get(server).cloned() else { return };
-        let (pool, reports) = (self.id, tasks.reports.clone());
+    fn look_up(&self, server: &Server, tasks: &mut Tasks) {
+        let (pool, reports, resolver) = (self.id, tasks.reports.clone(), self.resolver.clone());
+        let server = Arc::clone(&server.name);
         tasks.set.spawn(async move {
-            let answer = resolve(&host, port).await;
+            let answer = resolver.resolve(&server).await;
             // Nobody reads any more when the control plane ends.
             let _ = reports.send((pool, Report::Resolved { server, answer })).await;
         });
-    }
-}
-
-async fn resolve(host: &str, port: u16) -> Result<Vec<Address>, Box<str>> {
-    match timeout(LOOKUP, lookup_host((host, port))).await {
-        Ok(Ok(addresses)) => {
-            let mut addresses: Vec<SocketAddr> = addresses.collect();
-            addresses.sort();
-            addresses.dedup();
-            Ok(addresses.into_iter().map(Address::Tcp).collect())
-        }
-        Ok(Err(error)) => Err(printable(error.to_string().as_bytes())),
-        Err(_) => Err("no answer in time".into()),
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use topology::{
     Address, Answer, Failure, Learned, NodeId, Observation, PoolId, Probed, Process, Refusal,
-    Replication, RoleReply, Serving, Time,
+    Replication, Resolved, RoleReply, Serving, Time,
 };
 
 use crate::clock::Clock;
@@ -31,8 +31,8 @@ pub(crate) enum Report {
     Observed(Observation),
     /// The end of [`Order::Describe`]; no answer: the node gave none.
     Described { names: Vec<Box<[u8]>>, answer: Option<Vec<Option<Learned>>> },
-    /// The end of a lookup: the server's index and its addresses.
-    Resolved { server: usize, answer: Result<Vec<Address>, Box<str>> },
+    /// The end of a lookup of this server's name.
+    Resolved { server: Arc<str>, answer: Result<Resolved, Box<str>> },
 }
 
 /// Where the reports of all pools arrive.

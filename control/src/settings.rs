@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use config::{Endpoint, Pool, Reads};
+use config::{Endpoint, Pool, Reads, ServerName};
 use topology::{Address, Server, Settings};
 
 pub(crate) fn settings(pool: &Pool) -> Settings {
@@ -19,12 +19,12 @@ pub(crate) fn settings(pool: &Pool) -> Settings {
 }
 
 pub(crate) fn servers(pool: &Pool) -> Vec<Server> {
-    let server = |endpoint: &Endpoint| {
-        let name = endpoint.to_string();
+    let server = |server: &ServerName| {
+        let name = server.to_string();
         let options = pool.nodes.get(&name).cloned().unwrap_or_default();
         Server {
             name: name.into(),
-            address: fixed_address(endpoint),
+            address: fixed_address(server),
             weight: options.weight,
             backup: options.backup,
             zone: options.zone.map(Into::into),
@@ -33,18 +33,8 @@ pub(crate) fn servers(pool: &Pool) -> Vec<Server> {
     pool.servers.iter().map(server).collect()
 }
 
-/// The names to be resolved, by server.
-pub(crate) fn hosts(pool: &Pool) -> Vec<Option<(String, u16)>> {
-    let host = |endpoint: &Endpoint| match endpoint {
-        Endpoint::Tcp { host, port } if fixed_address(endpoint).is_none() => {
-            Some((host.clone(), *port))
-        }
-        _ => None,
-    };
-    pool.servers.iter().map(host).collect()
-}
-
-fn fixed_address(endpoint: &Endpoint) -> Option<Address> {
+fn fixed_address(server: &ServerName) -> Option<Address> {
+    let ServerName::At(endpoint) = server else { return None };
     match endpoint {
         Endpoint::Tcp { host, port } => {
             let ip: IpAddr = host.parse().ok()?;

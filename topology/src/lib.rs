@@ -22,6 +22,7 @@ mod node;
 mod observation;
 mod pool;
 mod primary;
+mod probe_times;
 mod process;
 mod publish;
 mod pulse;
@@ -48,7 +49,7 @@ pub use publish::Published;
 pub use refusal::{Refusal, printable};
 pub use replication::Replication;
 pub use role_reply::{Link, RoleReply};
-pub use settings::{Server, Settings};
+pub use settings::{Resolved, Server, Settings, Target};
 pub use snapshot::{
     CommandFlags, Health, Lag, Learned, LearnedCommands, NodeId, NodeView, PoolId, PoolView, Role,
     ShardView, Snapshot,

@@ -9,7 +9,8 @@ use crate::names::Names;
 use crate::node::Node;
 use crate::shard::Shard;
 use crate::{
-    Address, Learned, NodeId, NodeView, Observation, PoolView, Server, Settings, ShardView, Time,
+    Address, Learned, NodeId, NodeView, Observation, PoolView, Resolved, Server, Settings,
+    ShardView, Target, Time,
 };
 
 /// At most so often is a view published only because a replica's lag is another.
@@ -97,17 +98,17 @@ impl PoolState {
     pub fn resolved(
         &mut self,
         server: usize,
-        answer: Result<Vec<Address>, Box<str>>,
+        answer: Result<Resolved, Box<str>>,
         ids: &mut NodeIds,
         now: Time,
     ) -> Vec<Event> {
-        let (addresses, error) = match answer {
-            Ok(addresses) if addresses.is_empty() => (None, Some("no addresses".into())),
-            Ok(addresses) => (Some(addresses), None),
+        let (answer, error) = match answer {
+            Ok(answer) if answer.targets.is_empty() => (None, Some("no addresses".into())),
+            Ok(answer) => (Some(answer), None),
             Err(error) => (None, Some(error)),
         };
         let mut events = Vec::new();
-        if self.names.answered(server, addresses) {
+        if self.names.answered(server, answer) {
             let node = self.servers.get(server).map(|server| Arc::clone(&server.name));
             let kind = match error {
                 Some(why) => EventKind::Unresolved { why },
@@ -118,6 +119,11 @@ impl PoolState {
         events.extend(self.reconcile(ids));
         events.extend(self.conclude(now));
         events
+    }
+
+    /// The servers, as they are configured.
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
     }
 
     /// Holds the writes because the primary is about to be replaced, for the reason given; `None`: lets them go.
@@ -217,21 +223,23 @@ impl PoolState {
 
     /// Makes the nodes those of the names' addresses.
     fn reconcile(&mut self, ids: &mut NodeIds) -> Vec<Event> {
-        let wanted = self.names.addresses();
+        let wanted = self.names.targets();
         let mut old = std::mem::take(&mut self.shard.nodes);
         let mut events = Vec::new();
-        for (server, address) in &wanted {
+        for (server, Target { address, backup }) in &wanted {
             let shared = wanted.iter().filter(|(other, _)| other == server).count() > 1;
             let configured = Arc::clone(&self.servers[*server].name);
+            let backup = *backup || self.servers[*server].backup;
+            let weight = self.servers[*server].weight;
             let name = if shared { address.to_string().into() } else { configured };
             let node = match old.iter().position(|node| node.address == *address) {
-                Some(index) => Node { server: *server, name, ..old.remove(index) },
+                Some(index) => Node { server: *server, name, backup, weight, ..old.remove(index) },
                 None => {
                     if self.published.is_some() {
                         events
                             .push(Event { node: Some(Arc::clone(&name)), kind: EventKind::Added });
                     }
-                    Node::new(ids.take(), name, address.clone(), *server)
+                    Node { backup, weight, ..Node::new(ids.take(), name, address.clone(), *server) }
                 }
             };
             self.shard.nodes.push(node);
@@ -270,6 +278,7 @@ fn node_alike(a: &NodeView, b: &NodeView) -> bool {
         && a.role == b.role
         && a.readable == b.readable
         && a.why == b.why
+        && a.backup == b.backup
         && a.run_id == b.run_id
         && a.version == b.version
 }
