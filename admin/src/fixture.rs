@@ -243,7 +243,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             .iter()
             .map(|mode| config::Listener { address: endpoint.clone(), mode: *mode })
             .collect(),
-        servers: vec![endpoint],
+        source: config::Source::Servers(vec![endpoint]),
         reads: Reads::PreferReplica,
         balance: config::Balance::LeastConn,
         auth: config::Auth::PassThrough,

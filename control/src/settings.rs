@@ -30,7 +30,7 @@ pub(crate) fn servers(pool: &Pool) -> Vec<Server> {
             zone: options.zone.map(Into::into),
         }
     };
-    pool.servers.iter().map(server).collect()
+    pool.servers().iter().map(server).collect()
 }
 
 /// The names to be resolved, by server.
@@ -41,7 +41,7 @@ pub(crate) fn hosts(pool: &Pool) -> Vec<Option<(String, u16)>> {
         }
         _ => None,
     };
-    pool.servers.iter().map(host).collect()
+    pool.servers().iter().map(host).collect()
 }
 
 fn fixed_address(endpoint: &Endpoint) -> Option<Address> {

@@ -8,6 +8,7 @@ mod integer;
 mod listener;
 mod password;
 mod quantity;
+mod sentinels;
 mod size;
 mod text;
 
@@ -18,6 +19,7 @@ pub(crate) use duration::Durations;
 pub(crate) use integer::Integers;
 pub(crate) use listener::{ListenerEntry, Listeners, ModeName};
 pub(crate) use password::{Password, Passwords};
+pub(crate) use sentinels::Sentinels;
 pub(crate) use size::{GB, KB, MB, Sizes};
 pub(crate) use text::{Flag, Text};
 
