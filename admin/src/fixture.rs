@@ -192,6 +192,7 @@ fn pool(name: &str, shard: ShardView) -> Arc<PoolView> {
     Arc::new(PoolView {
         name: Arc::from(name),
         shards: vec![shard],
+        sentinels: None,
         learned: Arc::new(HashMap::new()),
     })
 }

@@ -5,20 +5,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::Credentials;
+use config::{Credentials, Source};
 use tokio::net::lookup_host;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use topology::{
-    Address, Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, Sighting, Time,
-    printable,
+    Address, Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, SentinelId, Server,
+    Sighting, Time, printable,
 };
 use tracing::debug;
 
 use crate::clock::Clock;
 use crate::log::log;
 use crate::prober::{Order, Prober, Report, Reports};
+use crate::sentinel::Sentinel;
 use crate::settings;
 
 /// After which a lookup is given up. The system's resolver goes on for a while, in a thread of its own.
@@ -32,14 +33,27 @@ pub(crate) struct Pool {
     id: PoolId,
     name: Arc<str>,
     state: PoolState,
-    /// By server: what is to be resolved.
-    hosts: Vec<Option<(String, u16)>>,
     credentials: Option<Arc<Credentials>>,
     probe_timeout: Duration,
     probers: HashMap<NodeId, mpsc::Sender<Order>>,
-    /// The reducer may have other nodes than there are probers for.
+    sentinel_credentials: Option<Arc<Credentials>>,
+    sentinels: HashMap<SentinelId, SentinelTasks>,
+    /// The reducer may have other nodes, or Sentinels, than there are tasks for.
     nodes_changed: bool,
     view: Arc<PoolView>,
+}
+
+/// The tasks of a Sentinel; they end when this is dropped.
+#[derive(Debug)]
+struct SentinelTasks {
+    polls: mpsc::Sender<()>,
+    listener: AbortHandle,
+}
+
+impl Drop for SentinelTasks {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
 }
 
 /// What a pool needs to start tasks.
@@ -53,18 +67,29 @@ impl Pool {
     pub(crate) fn new(id: PoolId, config: &config::Pool, ids: &mut NodeIds) -> Self {
         let name: Arc<str> = config.name.as_str().into();
         let settings = settings::settings(config);
-        let servers = settings::servers(config);
         let seed = fastrand::u64(..);
-        let state = PoolState::new(Arc::clone(&name), settings, servers, ids, seed);
+        let (state, sentinel_credentials) = match &config.source {
+            Source::Servers(servers) => {
+                let servers = settings::servers(config, servers);
+                (PoolState::new(Arc::clone(&name), settings, servers, ids, seed), None)
+            }
+            Source::Sentinel(sentinel) => {
+                let sentinels = settings::sentinels(config, sentinel);
+                let state =
+                    PoolState::of_sentinels(Arc::clone(&name), settings, sentinels, ids, seed);
+                (state, sentinel.credentials.clone().map(Arc::new))
+            }
+        };
         let view = Arc::new(state.view());
         Self {
             id,
             name,
             state,
-            hosts: settings::hosts(config),
             credentials: config.upstream.credentials.clone().map(Arc::new),
             probe_timeout: config.health.timeout,
             probers: HashMap::new(),
+            sentinel_credentials,
+            sentinels: HashMap::new(),
             nodes_changed: true,
             view,
         }
@@ -102,8 +127,15 @@ impl Pool {
         let events = match report {
             Report::Observed(observation) => self.state.observe(observation, now),
             Report::Resolved { server, answer } => {
+                let index = self.state.servers().iter().position(|known| known.name == server);
+                // Sentinel may have ceased to list it meanwhile.
+                let Some(index) = index else { return };
                 self.nodes_changed = true;
-                self.state.resolved(server, answer, ids, now)
+                self.state.resolved(index, answer, ids, now)
+            }
+            Report::Sentinel { sentinel, observation } => {
+                self.nodes_changed = true;
+                self.state.observe_sentinel(sentinel, observation, ids, now)
             }
             Report::Described { names, answer } => {
                 self.state.described(names, answer, now);
@@ -118,7 +150,10 @@ impl Pool {
     }
 
     /// Does what is due.
-    pub(crate) fn drive(&mut self, tasks: &mut Tasks, now: Time) {
+    pub(crate) fn drive(&mut self, tasks: &mut Tasks, ids: &mut NodeIds, now: Time) {
+        let events = self.state.elapse(ids, now);
+        self.nodes_changed |= !events.is_empty();
+        self.log(&events);
         if std::mem::take(&mut self.nodes_changed) {
             self.reconcile(tasks);
         }
@@ -126,7 +161,12 @@ impl Pool {
             self.order(order.node, Order::Probe { all: order.all });
         }
         for server in self.state.take_lookups(now) {
-            self.look_up(server, tasks);
+            self.look_up(&self.state.servers()[server], tasks);
+        }
+        for sentinel in self.state.take_polls(now) {
+            // The reducer has at most one poll on its way: there is room.
+            let sent = self.sentinels.get(&sentinel).map(|tasks| tasks.polls.try_send(()));
+            debug_assert!(matches!(sent, Some(Ok(()))), "{sentinel:?} cannot be told: {sent:?}");
         }
         if let Some((node, names)) = self.state.take_question() {
             self.order(node, Order::Describe(names));
@@ -160,21 +200,48 @@ impl Pool {
             tasks.set.spawn(prober.run(receiver));
             self.probers.insert(node, orders);
         }
+        self.reconcile_sentinels(tasks);
     }
 
-    fn look_up(&self, server: usize, tasks: &mut Tasks) {
-        let Some(Some((host, port))) = self.hosts.get(server).cloned() else { return };
-        let (pool, reports) = (self.id, tasks.reports.clone());
+    /// The same for the Sentinels.
+    fn reconcile_sentinels(&mut self, tasks: &mut Tasks) {
+        let Some(master) = self.state.master().cloned() else { return };
+        let known: Vec<_> =
+            self.state.sentinels().map(|(id, name)| (id, Arc::clone(name))).collect();
+        self.sentinels.retain(|id, _| known.iter().any(|(sentinel, _)| sentinel == id));
+        for (id, name) in known {
+            if self.sentinels.contains_key(&id) {
+                continue;
+            }
+            let sentinel = Sentinel {
+                pool: self.id,
+                id,
+                name,
+                master: Arc::clone(&master),
+                credentials: self.sentinel_credentials.clone(),
+                clock: tasks.clock,
+                reports: tasks.reports.clone(),
+            };
+            let (polls, receiver) = mpsc::channel(1);
+            tasks.set.spawn(sentinel.clone().ask(receiver));
+            let listener = tasks.set.spawn(sentinel.listen());
+            self.sentinels.insert(id, SentinelTasks { polls, listener });
+        }
+    }
+
+    fn look_up(&self, server: &Server, tasks: &mut Tasks) {
+        let (pool, reports, server) = (self.id, tasks.reports.clone(), Arc::clone(&server.name));
         tasks.set.spawn(async move {
-            let answer = resolve(&host, port).await;
+            let answer = resolve(&server).await;
             // Nobody reads any more when the control plane ends.
             let _ = reports.send((pool, Report::Resolved { server, answer })).await;
         });
     }
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<Address>, Box<str>> {
-    match timeout(LOOKUP, lookup_host((host, port))).await {
+/// `server`: `host:port`.
+async fn resolve(server: &str) -> Result<Vec<Address>, Box<str>> {
+    match timeout(LOOKUP, lookup_host(server)).await {
         Ok(Ok(addresses)) => {
             let mut addresses: Vec<SocketAddr> = addresses.collect();
             addresses.sort();
