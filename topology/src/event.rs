@@ -193,7 +193,9 @@ impl fmt::Display for EventKind {
                 "the Sentinels name no primary ({why}): the present one stays for as long as it continues"
             ),
             Self::HoldBegins { why } => write!(f, "gets no writes for now: {why}"),
-            Self::HoldEnds => f.write_str("is not waited for any more by held writes"),
+            Self::HoldEnds => {
+                f.write_str("no longer has its writes held on the word of a Sentinel")
+            }
             Self::HoldExpires => f.write_str(
                 "gets writes again: the Sentinel that was about to replace it took too long",
             ),
