@@ -56,6 +56,7 @@ fn the_sample_file_loads_with_every_example() {
 }
 
 /// The pool of the sample with its examples, but for some lines.
+#[allow(clippy::panic, reason = "a test fails by panicking")]
 fn uncommented(mut leave_out: impl FnMut(&str) -> bool) -> config::Pool {
     let sample = config::sample_file();
     let lines = sample.lines().map(|line| match line.strip_prefix("# ") {
