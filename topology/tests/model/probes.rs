@@ -174,7 +174,7 @@ impl Probes {
         assert_eq!(*view.run_id, *process.run.to_string());
         assert!(process.follows.is_none(), "a replica is primary");
         if let Some((old, last)) = self.last.filter(|(_, last)| last.run != process.run) {
-            self.check_move(old, last.run, primary, process);
+            self.check_move(old, last, primary, process);
         }
         self.last = Some((primary, process));
     }
@@ -194,13 +194,17 @@ impl Probes {
     }
 
     /// Was it seen to be promoted from the old primary's history, or does that follow it?
-    pub(crate) fn is_proven(&self, old_run: u64, process: Running) -> bool {
+    pub(crate) fn is_proven(&self, last: Running, process: Running) -> bool {
+        let old_run = last.run;
         let followed = self.followed.get(&process.run);
         let promoted = followed.is_some_and(|ids| {
             ids.iter().any(|id| process.parent.is_some_and(|(parent, _)| parent == *id))
         });
         let succeeds = promoted
-            && process.parent.is_some_and(|(parent, _)| self.ruled.get(&old_run) == Some(&parent));
+            && process.parent.is_some_and(|(parent, _)| {
+                // Its history as the primary; it may have begun another since.
+                parent == last.id || self.ruled.get(&old_run) == Some(&parent)
+            });
         let deferred = (0..NODES).any(|node| {
             matches!(self.seen[node], Some(Seen::Answered(other))
                 if other.run == old_run && other.follows.is_some() && other.id == process.id)
@@ -208,8 +212,9 @@ impl Probes {
         succeeds || deferred
     }
 
-    pub(crate) fn check_move(&self, old: usize, old_run: u64, new: usize, process: Running) {
-        if self.is_proven(old_run, process) {
+    pub(crate) fn check_move(&self, old: usize, last: Running, new: usize, process: Running) {
+        let old_run = last.run;
+        if self.is_proven(last, process) {
             return;
         }
         for other in (0..NODES).filter(|other| *other != new) {

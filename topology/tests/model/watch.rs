@@ -290,7 +290,7 @@ impl Probes {
         let contradicted = word.filter(|word| word.names != primary);
         if let Some(word) = contradicted {
             let (old, last) = last.expect("begins where a majority names another");
-            assert!(self.is_proven(last.run, process), "moved against {word:?}, unproven");
+            assert!(self.is_proven(last, process), "moved against {word:?}, unproven");
             let goes_on = matches!(self.seen[old], Some(Seen::Answered(now))
                 if now.run == last.run && now.follows.is_none())
                 && self.view.shards[0].nodes[old].health == topology::Health::Up;
@@ -301,7 +301,7 @@ impl Probes {
         } else if word.is_none()
             && let Some((old, last)) = last
         {
-            self.check_move(old, last.run, primary, process);
+            self.check_move(old, last, primary, process);
         }
         if word.is_some() {
             self.watch.as_mut().unwrap().noted = word;
