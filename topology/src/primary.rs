@@ -362,8 +362,8 @@ impl<'a> Question<'a> {
 
     /// Why there are no nodes, or nobody says which of them is the primary.
     fn authority_silence(&self) -> &str {
-        let silence = self.authority.and_then(|authority| authority.saying.as_ref().err());
-        silence.map_or("there are no nodes", |why| why)
+        let saying = self.authority.map(|authority| &authority.saying);
+        if let Some(Err(why)) = saying { why } else { "there are no nodes" }
     }
 
     /// Begins `why` with what became of the primary.

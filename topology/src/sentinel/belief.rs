@@ -57,8 +57,8 @@ impl Belief {
             }
         }
         // One that is configured and never answered is probably among those that the others know.
-        let unnamed = |watcher: &&&Watcher| watcher.identifier.is_some() || !watcher.configured;
-        let known = sentinels.iter().filter(unnamed).count();
+        let is_known = |watcher: &&&Watcher| watcher.identifier.is_some() || !watcher.configured;
+        let known = sentinels.iter().filter(is_known).count();
         let electorate = known.max(configured);
         Self { electorate, word: word(&sentinels, electorate) }
     }

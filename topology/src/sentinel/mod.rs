@@ -287,6 +287,8 @@ impl Sentinels {
         now: Time,
         events: &mut Vec<Event>,
     ) -> Option<Arc<str>> {
+        // Where nothing may wait, nothing is held.
+        let primary = primary.filter(|_| !self.settings.hold.is_zero());
         let replacing = primary.and_then(|primary| Some((primary, self.replacing(primary)?)));
         let Some((primary, sentinel)) = replacing else {
             if let Some(hold) = self.hold.take().filter(|hold| !hold.over) {
