@@ -256,6 +256,7 @@ pub(crate) fn config() -> Config {
         workers: 2,
         drain_timeout: Duration::from_secs(25),
         log: config::Log { level: config::LogLevel::Info, format: config::LogFormat::Text },
+        dns: config::Dns { servers: Vec::new() },
         admin: config::Admin { listen: None },
         pools: vec![
             pool_config("main", &[Mode::Split, Mode::Read]),
@@ -273,7 +274,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             .iter()
             .map(|mode| config::Listener { address: endpoint.clone(), mode: *mode })
             .collect(),
-        source: config::Source::Servers(vec![endpoint]),
+        source: config::Source::Servers(vec![config::ServerName::At(endpoint)]),
         reads: Reads::PreferReplica,
         balance: config::Balance::LeastConn,
         auth: config::Auth::PassThrough,
@@ -290,6 +291,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             rise: 2,
             fall: 3,
             timeout: second,
+            slow_start: Duration::ZERO,
         },
         timeouts: config::Timeouts {
             connect: second,
@@ -338,6 +340,7 @@ pub(crate) fn sources(workers: Workers) -> Sources {
         started: started(),
         draining: Arc::default(),
         clock: Box::new(move || Time::ZERO + origin.elapsed()),
+        evidence_dropped: Box::new(|| 21),
         version: "1.2.3",
     }
 }
@@ -357,6 +360,7 @@ pub(crate) fn page() -> Page {
         },
         started: started(),
         draining: false,
+        evidence_dropped: 21,
         version: "1.2.3",
     }
 }

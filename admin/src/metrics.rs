@@ -32,6 +32,7 @@ pub(crate) struct Page {
     pub(crate) process: ProcessUsage,
     pub(crate) started: SystemTime,
     pub(crate) draining: bool,
+    pub(crate) evidence_dropped: u64,
     pub(crate) version: &'static str,
 }
 
@@ -72,6 +73,7 @@ impl Page {
         out.one(&names::BUILD_INFO, [self.version], Value::Count(1))?;
         out.one(&names::SNAPSHOT_VERSION, [], Value::Count(self.snapshot.version))?;
         out.one(&names::DRAINING, [], flag(self.draining))?;
+        out.one(&names::EVIDENCE_DROPPED, [], Value::Count(self.evidence_dropped))?;
         out.family(
             &names::WORKER_UP,
             self.counted.answered.iter().enumerate().map(|(w, up)| ([w.to_string()], flag(*up))),

@@ -94,6 +94,8 @@ metrics! {
         "Version of the picture of the nodes that the workers route by; grows with each change";
     DRAINING = "redkeel_draining", Gauge, None, [],
         "1 from SIGTERM until the process ends";
+    EVIDENCE_DROPPED = "redkeel_evidence_dropped_total", Counter, None, [],
+        "Things that the data plane saw of nodes and did not tell the control plane, because more than enough were waiting";
     WORKER_UP = "redkeel_worker_up", Gauge, None, ["worker"],
         "1 if the worker answered within a second; else 0, and its counters are those of its last answer";
     WORKER_CLIENTS = "redkeel_worker_clients", Gauge, None, ["worker"],

@@ -75,6 +75,7 @@ async fn metrics_page(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
         process: ProcessUsage::read(),
         started: sources.started,
         draining: sources.draining(),
+        evidence_dropped: (sources.evidence_dropped)(),
         version: sources.version,
     };
     match page.render() {

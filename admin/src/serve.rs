@@ -39,6 +39,8 @@ pub struct Sources {
     pub draining: Arc<AtomicBool>,
     /// The clock that the Snapshot's times are of.
     pub clock: Box<dyn Fn() -> Time + Send + Sync>,
+    /// How many sightings of workers did not reach the control plane.
+    pub evidence_dropped: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Of Redkeel.
     pub version: &'static str,
 }

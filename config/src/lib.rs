@@ -31,9 +31,9 @@ pub use arguments::{Overrides, from_command_line};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use load::{Context, Loaded, load};
 pub use model::{
-    Admin, Auth, Config, Credentials, Endpoint, Health, Limits, Listener, Log, LogFormat, LogLevel,
-    Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, Sentinel, Source, TcpRole, Timeouts,
-    Upstream,
+    Admin, Auth, Config, Credentials, Dns, Endpoint, Health, Limits, Listener, Log, LogFormat,
+    LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, Sentinel, ServerName, Source,
+    TcpRole, Timeouts, Upstream,
 };
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;

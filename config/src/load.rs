@@ -3,7 +3,7 @@
 use crate::diagnostics::{Diagnostics, Report};
 use crate::hidden;
 use crate::listeners::Taken;
-use crate::model::{Admin, Config, Log};
+use crate::model::{Admin, Config, Dns, Log};
 use crate::options::root;
 use crate::pool;
 use crate::secret::Secrets;
@@ -55,6 +55,7 @@ pub(crate) fn root(fields: &[Field], context: &Context<'_>, report: &mut Report)
     let log = log(&mut section, report);
     let mut taken = Taken::default();
     let admin = admin(&mut section, &mut taken, report);
+    let dns = dns(&mut section, report);
     let pools = section.field("pool").map_or(&[][..], |field| pool::fields(field, report));
     if pools.is_empty() && !report.has_errors() {
         report.error_of_file("there is no pool").with_help(
@@ -63,7 +64,8 @@ pub(crate) fn root(fields: &[Field], context: &Context<'_>, report: &mut Report)
     }
     let pools =
         pools.iter().filter_map(|pool| pool::pool(pool, context, &mut taken, report)).collect();
-    Config { workers: workers.unwrap_or(context.default_workers), drain_timeout, log, admin, pools }
+    let workers = workers.unwrap_or(context.default_workers);
+    Config { workers, drain_timeout, log, dns, admin, pools }
 }
 
 fn log(root: &mut Section<'_>, report: &mut Report) -> Log {
@@ -72,6 +74,11 @@ fn log(root: &mut Section<'_>, report: &mut Report) -> Log {
         level: section.setting(&root::LEVEL, report),
         format: section.setting(&root::FORMAT, report),
     }
+}
+
+fn dns(root: &mut Section<'_>, report: &mut Report) -> Dns {
+    let mut section = root.table("dns", "dns", &root::DNS, report);
+    Dns { servers: section.setting(&root::DNS_SERVERS, report) }
 }
 
 fn admin(root: &mut Section<'_>, taken: &mut Taken, report: &mut Report) -> Admin {

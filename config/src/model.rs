@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// What is logged, and how.
     pub log: Log,
+    /// How names are resolved.
+    pub dns: Dns,
     /// The administration endpoint.
     pub admin: Admin,
     /// In file order; a pool's index is its `topology::PoolId`.
@@ -58,6 +61,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// How names are resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dns {
+    /// The name servers; empty: the system's.
+    pub servers: Vec<SocketAddr>,
+}
+
 /// The administration endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admin {
@@ -89,6 +99,24 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// One entry of a pool's `servers`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ServerName {
+    /// A node, or each address that its name resolves to.
+    At(Endpoint),
+    /// The targets of this name's SRV records.
+    Service(String),
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(endpoint) => endpoint.fmt(f),
+            Self::Service(name) => write!(f, "srv:{name}"),
+        }
+    }
+}
+
 /// One pool: its listeners, its nodes, and how commands find them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
@@ -114,7 +142,7 @@ pub struct Pool {
     pub refuse: Vec<String>,
     /// This proxy's zone.
     pub zone: Option<String>,
-    /// What is particular to one node, by the text of its [`Endpoint`].
+    /// What is particular to one node, by the text of its [`ServerName`], or as Sentinel lists it.
     pub nodes: BTreeMap<String, NodeOptions>,
     /// How nodes are probed.
     pub health: Health,
@@ -128,7 +156,7 @@ pub struct Pool {
 
 impl Pool {
     /// The nodes that the configuration names; none where Sentinels list them.
-    pub fn servers(&self) -> &[Endpoint] {
+    pub fn servers(&self) -> &[ServerName] {
         match &self.source {
             Source::Servers(servers) => servers,
             Source::Sentinel(_) => &[],
@@ -140,7 +168,7 @@ impl Pool {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// At least one. A name stands for every address that it resolves to.
-    Servers(Vec<Endpoint>),
+    Servers(Vec<ServerName>),
     /// Redis Sentinels list them, and say who the primary is.
     Sentinel(Sentinel),
 }
@@ -277,6 +305,8 @@ pub struct Health {
     pub fall: u32,
     /// How long a probe may take.
     pub timeout: Duration,
+    /// Over which the share of a node that is back grows to its whole.
+    pub slow_start: Duration,
 }
 
 /// How long things may take.

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::Report;
-use crate::kinds::{Placed, Text, listed, parse_server};
-use crate::model::{Endpoint, NodeOptions};
-use crate::options::{Optional, pool};
+use crate::kinds::{Placed, listed, parse_server};
+use crate::model::{NodeOptions, ServerName};
+use crate::options::pool;
 use crate::section::{Section, table_fields};
 use crate::suggest;
 use crate::tree::{Field, Node, Value};
 
 /// The servers of a pool, each once.
-pub(crate) fn servers(section: &mut Section<'_>, report: &mut Report) -> Vec<Placed<Endpoint>> {
-    let mut servers: Vec<Placed<Endpoint>> = Vec::new();
+pub(crate) fn servers(section: &mut Section<'_>, report: &mut Report) -> Vec<Placed<ServerName>> {
+    let mut servers: Vec<Placed<ServerName>> = Vec::new();
     for server in section.optional(&pool::SERVERS, report).unwrap_or_default() {
         match servers.iter().find(|other| other.value == server.value) {
             Some(other) => {
@@ -27,11 +27,11 @@ pub(crate) fn servers(section: &mut Section<'_>, report: &mut Report) -> Vec<Pla
     servers
 }
 
-/// What is particular to one node, by the text of its endpoint.
+/// What is particular to one node, by the text of its name.
 pub(crate) fn nodes(
     pool: &mut Section<'_>,
     path: &str,
-    servers: &[Placed<Endpoint>],
+    servers: &[Placed<ServerName>],
     report: &mut Report,
 ) -> BTreeMap<String, NodeOptions> {
     let Some(field) = pool.field("nodes") else { return BTreeMap::new() };
@@ -48,7 +48,7 @@ pub(crate) fn nodes(
         section.check_keys(report);
         let options = NodeOptions {
             weight: section.setting(&pool::WEIGHT, report),
-            zone: zone(&mut section, &pool::NODE_ZONE, report),
+            zone: section.optional(&pool::NODE_ZONE, report),
             backup: section.setting(&pool::BACKUP, report),
         };
         if nodes.insert(name, options).is_some() {
@@ -65,16 +65,16 @@ pub(crate) fn nodes(
 fn server_name(
     pool: &Section<'_>,
     field: &Field,
-    servers: &[Placed<Endpoint>],
+    servers: &[Placed<ServerName>],
     report: &mut Report,
 ) -> Option<String> {
-    let endpoint = parse_server(&field.key);
-    let server = servers.iter().find(|server| Some(&server.value) == endpoint.as_ref());
+    let named = parse_server(&field.key);
+    let server = servers.iter().find(|server| Some(&server.value) == named.as_ref());
     if let Some(server) = server {
         return Some(server.value.to_string());
     }
     if pool.field(pool::SERVERS.key).is_none() {
-        return listed_name(endpoint, field, report);
+        return listed_name(named, field, report);
     }
     // What is wrong with `servers` was reported there.
     if !servers.is_empty() && !is_written(&field.key, pool.field(pool::SERVERS.key)) {
@@ -92,7 +92,7 @@ fn server_name(
 }
 
 /// Whether Sentinel lists such a node is not known yet.
-fn listed_name(endpoint: Option<Endpoint>, field: &Field, report: &mut Report) -> Option<String> {
+fn listed_name(endpoint: Option<ServerName>, field: &Field, report: &mut Report) -> Option<String> {
     if endpoint.is_none() {
         report
             .error(field.key_span.clone(), format!("`{}` is no address", field.key))
@@ -130,15 +130,17 @@ fn warn_of_nobody(
     }
 }
 
-/// Reads a `zone`, which does nothing yet.
+/// The pool's own zone. One that no node is in prefers none.
 pub(crate) fn zone(
     section: &mut Section<'_>,
-    option: &Optional<Text>,
+    nodes: &BTreeMap<String, NodeOptions>,
     report: &mut Report,
 ) -> Option<String> {
-    let zone = section.placed(option, report)?;
-    report
-        .warning(zone.span, "`zone` has no effect in this version")
-        .with_help("nodes of the same zone are not preferred yet; use `weight` or `backup`");
+    let zone = section.placed(&pool::ZONE, report)?;
+    if !nodes.values().any(|node| node.zone.as_ref() == Some(&zone.value)) {
+        report
+            .warning(zone.span, format!("no server is in the zone `{}`", zone.value))
+            .with_help("say where each is: `zone` in `[pool.NAME.nodes.\"ADDRESS\"]`");
+    }
     Some(zone.value)
 }

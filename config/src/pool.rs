@@ -61,6 +61,8 @@ pub(crate) fn pool(
     let (health, timeouts) = timing(&mut section, &path, report);
     let (limits, upstream) = capacity(&mut section, &path, context, report);
     let auth = section.setting(&pool::AUTH, report);
+    let nodes = nodes::nodes(&mut section, &path, &servers, report);
+    let zone = nodes::zone(&mut section, &nodes, report);
     warn_of_open_door(&section, auth, &upstream, &listeners, report);
     Some(Pool {
         name: field.key.clone(),
@@ -72,8 +74,8 @@ pub(crate) fn pool(
         retry_writes: section.setting(&pool::RETRY_WRITES, report),
         anti_flap: section.setting(&pool::ANTI_FLAP, report),
         refuse: section.setting(&pool::REFUSE, report),
-        zone: nodes::zone(&mut section, &pool::ZONE, report),
-        nodes: nodes::nodes(&mut section, &path, &servers, report),
+        zone,
+        nodes,
         source,
         health,
         timeouts,
@@ -123,6 +125,7 @@ fn timing(pool: &mut Section<'_>, path: &str, report: &mut Report) -> (Health, T
         rise: section.setting(&timing::RISE, report),
         fall: section.setting(&timing::FALL, report),
         timeout: section.setting(&timing::TIMEOUT, report),
+        slow_start: section.setting(&timing::SLOW_START, report),
     };
     let bound = |option, value| Bound::<Durations> { section: &section, option, value };
     let fast = bound(&timing::FAST_INTERVAL, &health.fast_interval);

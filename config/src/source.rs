@@ -3,7 +3,7 @@
 use crate::diagnostics::{Diagnostic, Report};
 use crate::kinds::{Passwords, Placed, Text};
 use crate::load::Context;
-use crate::model::{Credentials, Endpoint, Sentinel, Source};
+use crate::model::{Credentials, Sentinel, ServerName, Source};
 use crate::nodes;
 use crate::options::{Optional, pool, sentinel};
 use crate::secret;
@@ -19,12 +19,12 @@ pub(crate) fn source(
     path: &str,
     context: &Context<'_>,
     report: &mut Report,
-) -> (Source, Vec<Placed<Endpoint>>) {
+) -> (Source, Vec<Placed<ServerName>>) {
     check(section, report);
     let servers = nodes::servers(section, report);
     if section.field(SENTINEL).is_none() {
-        let endpoints = servers.iter().map(|server| server.value.clone()).collect();
-        return (Source::Servers(endpoints), servers);
+        let names = servers.iter().map(|server| server.value.clone()).collect();
+        return (Source::Servers(names), servers);
     }
     let table = section.table(SENTINEL, &format!("{path}.{SENTINEL}"), &sentinel::TABLE, report);
     let is_table = !section.is_broken_at(SENTINEL);

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::evidence::EvidenceSender;
 use crate::pool::{Pool, Tasks};
 use crate::prober::Report;
+use crate::resolver::Resolver;
 
 /// Reports that may wait to be read; the tasks wait when there are more.
 const REPORTS: usize = 256;
@@ -43,7 +44,9 @@ impl Control {
         let clock = Clock::new(origin);
         let mut ids = NodeIds::default();
         let pools = (0..).zip(&config.pools);
-        let pools = pools.map(|(id, pool)| Pool::new(PoolId(id), pool, &mut ids)).collect();
+        let resolver = Resolver::new(config.dns.servers.clone());
+        let pool = |(id, pool)| Pool::new(PoolId(id), pool, resolver.clone(), &mut ids);
+        let pools = pools.map(pool).collect();
         let (sender, evidence) = EvidenceSender::channel();
         let version = published.version();
         let _evidence_sender = sender.clone();

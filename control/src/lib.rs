@@ -13,6 +13,7 @@ mod log;
 mod pool;
 mod prober;
 mod request;
+mod resolver;
 mod sentinel;
 mod settings;
 

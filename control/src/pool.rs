@@ -1,29 +1,25 @@
 //! One pool: its reducer, and the tasks that act for it.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Credentials, Source};
-use tokio::net::lookup_host;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
 use topology::{
-    Address, Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, SentinelId, Server,
-    Sighting, Time, printable,
+    Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, SentinelId, Server, Sighting,
+    Time,
 };
 use tracing::debug;
 
 use crate::clock::Clock;
 use crate::log::log;
 use crate::prober::{Order, Prober, Report, Reports};
+use crate::resolver::Resolver;
 use crate::sentinel::Sentinel;
 use crate::settings;
 
-/// After which a lookup is given up. The system's resolver goes on for a while, in a thread of its own.
-const LOOKUP: Duration = Duration::from_secs(5);
 /// Orders that may wait for a prober: a probe and a question.
 const ORDERS: usize = 2;
 
@@ -33,6 +29,7 @@ pub(crate) struct Pool {
     id: PoolId,
     name: Arc<str>,
     state: PoolState,
+    resolver: Resolver,
     credentials: Option<Arc<Credentials>>,
     probe_timeout: Duration,
     probers: HashMap<NodeId, mpsc::Sender<Order>>,
@@ -64,7 +61,12 @@ pub(crate) struct Tasks {
 }
 
 impl Pool {
-    pub(crate) fn new(id: PoolId, config: &config::Pool, ids: &mut NodeIds) -> Self {
+    pub(crate) fn new(
+        id: PoolId,
+        config: &config::Pool,
+        resolver: Resolver,
+        ids: &mut NodeIds,
+    ) -> Self {
         let name: Arc<str> = config.name.as_str().into();
         let settings = settings::settings(config);
         let seed = fastrand::u64(..);
@@ -85,6 +87,7 @@ impl Pool {
             id,
             name,
             state,
+            resolver,
             credentials: config.upstream.credentials.clone().map(Arc::new),
             probe_timeout: config.health.timeout,
             probers: HashMap::new(),
@@ -230,25 +233,12 @@ impl Pool {
     }
 
     fn look_up(&self, server: &Server, tasks: &mut Tasks) {
-        let (pool, reports, server) = (self.id, tasks.reports.clone(), Arc::clone(&server.name));
+        let (pool, reports, resolver) = (self.id, tasks.reports.clone(), self.resolver.clone());
+        let server = Arc::clone(&server.name);
         tasks.set.spawn(async move {
-            let answer = resolve(&server).await;
+            let answer = resolver.resolve(&server).await;
             // Nobody reads any more when the control plane ends.
             let _ = reports.send((pool, Report::Resolved { server, answer })).await;
         });
-    }
-}
-
-/// `server`: `host:port`.
-async fn resolve(server: &str) -> Result<Vec<Address>, Box<str>> {
-    match timeout(LOOKUP, lookup_host(server)).await {
-        Ok(Ok(addresses)) => {
-            let mut addresses: Vec<SocketAddr> = addresses.collect();
-            addresses.sort();
-            addresses.dedup();
-            Ok(addresses.into_iter().map(Address::Tcp).collect())
-        }
-        Ok(Err(error)) => Err(printable(error.to_string().as_bytes())),
-        Err(_) => Err("no answer in time".into()),
     }
 }

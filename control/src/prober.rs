@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use topology::{
     Address, Answer, Failure, Learned, NodeId, Observation, PoolId, Probed, Process, Refusal,
-    Replication, RoleReply, SentinelId, SentinelObservation, Serving, Time,
+    Replication, Resolved, RoleReply, SentinelId, SentinelObservation, Serving, Time,
 };
 
 use crate::clock::Clock;
@@ -32,8 +32,8 @@ pub(crate) enum Report {
     Observed(Observation),
     /// The end of [`Order::Describe`]; no answer: the node gave none.
     Described { names: Vec<Box<[u8]>>, answer: Option<Vec<Option<Learned>>> },
-    /// The end of a lookup: the server's name and its addresses.
-    Resolved { server: Arc<str>, answer: Result<Vec<Address>, Box<str>> },
+    /// The end of a lookup of this server's name.
+    Resolved { server: Arc<str>, answer: Result<Resolved, Box<str>> },
     /// Of a Sentinel.
     Sentinel { sentinel: SentinelId, observation: SentinelObservation },
 }

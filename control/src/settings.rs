@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use config::{Endpoint, Pool, Reads, Sentinel};
+use config::{Endpoint, Pool, Reads, Sentinel, ServerName};
 use topology::{Address, SentinelSettings, Server, Settings};
 
 pub(crate) fn settings(pool: &Pool) -> Settings {
@@ -18,7 +18,7 @@ pub(crate) fn settings(pool: &Pool) -> Settings {
     }
 }
 
-pub(crate) fn servers(pool: &Pool, servers: &[Endpoint]) -> Vec<Server> {
+pub(crate) fn servers(pool: &Pool, servers: &[ServerName]) -> Vec<Server> {
     servers
         .iter()
         .map(|endpoint| server(pool, endpoint.to_string(), fixed_address(endpoint)))
@@ -51,7 +51,8 @@ fn server(pool: &Pool, name: String, address: Option<Address>) -> Server {
     }
 }
 
-fn fixed_address(endpoint: &Endpoint) -> Option<Address> {
+fn fixed_address(server: &ServerName) -> Option<Address> {
+    let ServerName::At(endpoint) = server else { return None };
     match endpoint {
         Endpoint::Tcp { host, port } => {
             let ip: IpAddr = host.parse().ok()?;

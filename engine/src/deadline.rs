@@ -7,8 +7,8 @@ use topology::{ErrorKind, Sighting, Time};
 
 use crate::Engine;
 use crate::again::unit_replies;
+use crate::choice::Wish;
 use crate::connect::IDLE;
-use crate::pool::Wish;
 use crate::recover::{Cause, outcome_unknown};
 use crate::slots::Key;
 use crate::stall::STALL_PATIENCE;
@@ -80,6 +80,7 @@ impl Engine {
             };
             let pending = *pending;
             let (pool, node) = (upstream.pool, upstream.node);
+            self.pools[pool].nodes[node].latency.failed(self.now);
             self.evidence(pool, node, Sighting::Silent);
             let upstream = &self.upstreams.get(key);
             if upstream.is_some_and(|upstream| upstream.owner().is_some()) {

@@ -4,8 +4,8 @@ use session::{ReplyMode, Target, error};
 use topology::{ErrorKind, Time};
 
 use crate::Engine;
+use crate::choice::Wish;
 use crate::client::{Bound, Parked};
-use crate::pool::Wish;
 use crate::slots::Key;
 use crate::upstream::{Flags, Pending, PendingKind};
 

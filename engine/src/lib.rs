@@ -12,6 +12,7 @@ mod again;
 mod budget;
 mod buffer;
 mod check;
+mod choice;
 mod client;
 mod command;
 mod conn;

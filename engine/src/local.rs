@@ -11,9 +11,9 @@ use session::{
 use topology::ErrorKind;
 
 use crate::Engine;
+use crate::choice::Wish;
 use crate::client::{Hook, Parked};
 use crate::input::Step;
-use crate::pool::Wish;
 use crate::slots::Key;
 use crate::upstream::PendingKind;
 

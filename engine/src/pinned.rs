@@ -7,12 +7,12 @@ use session::{Call, PinReason, Target, Transaction, error};
 use topology::ErrorKind;
 
 use crate::Engine;
+use crate::choice::Wish;
 use crate::client::Bound;
 use crate::conn::{Action, ConnId};
 use crate::connect::IDLE;
 use crate::dispatch::{NoWay, due};
 use crate::input::Step;
-use crate::pool::Wish;
 use crate::slots::Key;
 use crate::upstream::{Flags, Pending, PendingKind, Sharing};
 

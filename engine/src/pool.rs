@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use config::Reads;
-use routing::{Balancer, Candidate};
+use routing::{Balance, Balancer, Candidate, Latency};
 use session::{Standing, Target};
 use topology::{
     Address, Health, LearnedCommands, NodeCounts, NodeId, NodeView, PoolCounts, PoolId, PoolView,
@@ -37,8 +37,8 @@ pub(crate) struct Pool {
     pub(crate) max_pinned: usize,
     /// What a new client's connection is.
     pub(crate) standing: Rc<Standing>,
-    balancer: Balancer,
-    candidates: Vec<Candidate>,
+    pub(crate) balancer: Balancer,
+    pub(crate) candidates: Vec<Candidate>,
 }
 
 /// One node in one worker.
@@ -50,8 +50,16 @@ pub(crate) struct Node {
     pub(crate) health: Health,
     pub(crate) role: Role,
     pub(crate) readable: bool,
+    /// When one of these three last changed.
+    pub(crate) since: Time,
     pub(crate) weight: u32,
     pub(crate) backup: bool,
+    /// In another zone than this proxy.
+    pub(crate) far: bool,
+    /// What its answers took; known where the pool balances by it.
+    pub(crate) latency: Latency,
+    /// When the control plane was last told that it is slow.
+    pub(crate) told_slow: Option<Time>,
     pub(crate) version: Arc<str>,
     /// Something was seen that a probe has not settled yet: no new commands.
     pub(crate) suspect: Option<Time>,
@@ -68,11 +76,15 @@ pub(crate) struct Node {
     pub(crate) counts: NodeCounts,
 }
 
+/// An answer that takes longer is reason to look whether the node is slow.
+pub(crate) const SLOW: Duration = Duration::from_millis(50);
+/// No more often than this, whatever the commands are.
+const SLOW_EVERY: Duration = Duration::from_millis(100);
 /// For this long a node that refused a client's credentials is not asked again on that client's behalf.
-const REFUSAL_MEMORY: std::time::Duration = std::time::Duration::from_secs(5);
+const REFUSAL_MEMORY: Duration = Duration::from_secs(5);
 
 impl Node {
-    fn new(view: &NodeView) -> Self {
+    fn new(view: &NodeView, zone: Option<&str>) -> Self {
         Self {
             id: view.id,
             name: Arc::clone(&view.name),
@@ -80,8 +92,12 @@ impl Node {
             health: view.health,
             role: view.role,
             readable: view.readable,
+            since: view.since,
             weight: view.weight,
             backup: view.backup,
+            far: is_far(view, zone),
+            latency: Latency::default(),
+            told_slow: None,
             version: Arc::clone(&view.version),
             suspect: None,
             proven_at: view.proven_at,
@@ -99,19 +115,25 @@ impl Node {
         self.health == Health::Up && self.suspect.is_none() && !self.gone
     }
 
-    fn refuses(&self, standing: &Standing, now: Time) -> bool {
+    pub(crate) fn refuses(&self, standing: &Standing, now: Time) -> bool {
         self.refuses
             .iter()
             .any(|(refused, since)| **refused == *standing && now.since(*since) < REFUSAL_MEMORY)
     }
 
-    fn update(&mut self, view: &NodeView) {
+    fn update(&mut self, view: &NodeView, zone: Option<&str>) {
         self.name = Arc::clone(&view.name);
+        if self.health != Health::Up {
+            // What it took to fail is not what it takes to answer.
+            self.latency = Latency::default();
+        }
         self.health = view.health;
         self.role = view.role;
         self.readable = view.readable;
+        self.since = view.since;
         self.weight = view.weight;
         self.backup = view.backup;
+        self.far = is_far(view, zone);
         self.version = Arc::clone(&view.version);
         self.gone = false;
         self.proven_at = view.proven_at;
@@ -121,29 +143,23 @@ impl Node {
     }
 }
 
+fn is_far(view: &NodeView, zone: Option<&str>) -> bool {
+    zone.is_some() && zone != view.zone.as_deref()
+}
+
 /// What a new Snapshot changed for a node's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Does not answer, or is no longer in the pool, and nothing is to be hoped for from it.
+    /// Does not answer, and nothing is to be hoped for from it.
     Lost(usize),
+    /// Is no longer in the pool, but answered: what it was sent is awaited.
+    Left(usize),
     /// The primary does not answer, and nobody has followed it: what was sent may yet be answered.
     Frozen(usize),
     /// The frozen primary answers again.
     Thawed(usize),
     /// Answers, but may no longer take what it took.
     Unfit(usize),
-}
-
-/// What decides a choice besides the pool's own state.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wish<'a> {
-    pub(crate) target: Target,
-    pub(crate) standing: &'a Standing,
-    /// The batch's first key.
-    pub(crate) key: Option<&'a [u8]>,
-    /// A node that has just kept this client waiting in vain.
-    pub(crate) avoid: Option<usize>,
-    pub(crate) now: Time,
 }
 
 impl Pool {
@@ -203,7 +219,7 @@ impl Pool {
         }
         for view in &shard.nodes {
             match self.nodes.iter_mut().find(|node| node.id == view.id) {
-                Some(node) => node.update(view),
+                Some(node) => node.update(view, self.settings.zone.as_deref()),
                 None => self.insert(view),
             }
         }
@@ -216,7 +232,11 @@ impl Pool {
         for (index, (health, role, readable)) in before.into_iter().enumerate() {
             let node = &self.nodes[index];
             let hopeless = node.gone || node.health != Health::Up;
-            if hopeless && !node.connections.is_empty() {
+            if node.gone && node.health == Health::Up {
+                if !node.connections.is_empty() {
+                    changes.push(Change::Left(index));
+                }
+            } else if hopeless && !node.connections.is_empty() {
                 let awaited = !node.gone && self.last_primary == Some(index);
                 changes.push(if awaited { Change::Frozen(index) } else { Change::Lost(index) });
             } else if !hopeless && health != Health::Up {
@@ -236,69 +256,26 @@ impl Pool {
     }
 
     fn insert(&mut self, view: &NodeView) {
+        let node = Node::new(view, self.settings.zone.as_deref());
         let free = self.nodes.iter().position(|node| node.gone && node.connections.is_empty());
         match free {
-            Some(index) if self.last_primary != Some(index) => self.nodes[index] = Node::new(view),
-            _ => self.nodes.push(Node::new(view)),
+            Some(index) if self.last_primary != Some(index) => self.nodes[index] = node,
+            _ => self.nodes.push(node),
         }
     }
 
-    /// The node for a batch; `None`: there is none now.
-    pub(crate) fn choose(&mut self, wish: &Wish<'_>) -> Option<usize> {
-        let primary = self.usable_primary(wish);
-        let reads = match wish.target {
-            Target::Primary => return primary,
-            Target::Replica => Reads::Replica,
-            Target::Reads | Target::First => self.settings.reads,
-        };
-        match reads {
-            Reads::Primary => primary,
-            Reads::PreferPrimary => primary.or_else(|| self.choose_among(wish, false)),
-            Reads::PreferReplica => self.choose_among(wish, false).or(primary),
-            Reads::Replica => self.choose_among(wish, false),
-            Reads::Any => self.choose_among(wish, true),
+    /// A node has answered a command in so long: does it take remarkably long?
+    pub(crate) fn answered(&mut self, index: usize, taken: Duration, now: Time) -> bool {
+        let node = &mut self.nodes[index];
+        if self.settings.balance == Balance::Latency {
+            node.latency.answered(taken, now);
         }
-    }
-
-    fn usable_primary(&self, wish: &Wish<'_>) -> Option<usize> {
-        let index = self.primary?;
-        let node = &self.nodes[index];
-        // The primary's refusal of a client's credentials is for the client to see.
-        (node.is_usable() && wish.avoid != Some(index)).then_some(index)
-    }
-
-    fn choose_among(&mut self, wish: &Wish<'_>, with_primary: bool) -> Option<usize> {
-        for backup in [false, true] {
-            self.candidates.clear();
-            for (index, node) in self.nodes.iter().enumerate() {
-                let is_primary = self.primary == Some(index);
-                let fits = node.readable
-                    && node.is_usable()
-                    && node.weight > 0
-                    && (with_primary || (!is_primary && node.role == Role::Replica))
-                    && node.backup == backup
-                    && wish.avoid != Some(index)
-                    && (is_primary || !node.refuses(wish.standing, wish.now));
-                if fits {
-                    // The balancer names nodes; here an index is name enough, and stable while the node lives.
-                    let node_name = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
-                    let in_flight = node.counts.in_flight;
-                    self.candidates.push(Candidate {
-                        node: node_name,
-                        weight: node.weight,
-                        in_flight,
-                    });
-                }
-            }
-            let chosen = match wish.target {
-                Target::First => self.candidates.first().map(|candidate| candidate.node),
-                _ => self.balancer.choose(&self.candidates, wish.key),
-            };
-            if let Some(NodeId(index)) = chosen {
-                return Some(index as usize);
-            }
+        let is_news =
+            taken > SLOW && node.told_slow.is_none_or(|told| now.since(told) > SLOW_EVERY);
+        if is_news {
+            node.told_slow = Some(now);
         }
-        None
+        is_news
     }
 
     /// May commands of this target go to this node now?
@@ -319,6 +296,7 @@ impl Pool {
     pub(crate) fn suspect(&mut self, index: usize, now: Time) {
         if let Some(node) = self.nodes.get_mut(index) {
             node.suspect = Some(now);
+            node.latency.failed(now);
         }
     }
 

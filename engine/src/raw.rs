@@ -4,9 +4,9 @@ use config::{Mode, TcpRole};
 use session::Target;
 
 use crate::Engine;
+use crate::choice::Wish;
 use crate::client::{Bound, INPUT_FULL, Parked};
 use crate::conn::{Action, ConnId};
-use crate::pool::Wish;
 use crate::slots::Key;
 use crate::stall::STALL_ABOVE;
 use crate::upstream::{LANE_FULL, Sharing, Stall};

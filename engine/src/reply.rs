@@ -2,6 +2,7 @@
 
 use resp::Skip;
 use session::{PubSubValue, Refusal, Transaction, pubsub_value, refusal};
+use topology::Sighting;
 
 use crate::Engine;
 use crate::client::{Canned, OUTPUT_FULL, Parked};
@@ -108,16 +109,22 @@ impl Engine {
             client.dirty = true;
             self.dirty.push(ConnId::client(client_key));
         }
-        let micros = self.now.since(front.at).as_micros() as u64;
+        let taken = self.now.since(front.at);
+        let micros = taken.as_micros() as u64;
         upstream.requests.release(front.len as usize, &mut self.buffers);
         upstream.queue.pop_front();
-        let pool = &mut self.pools[upstream.pool];
+        let (pool_index, node) = (upstream.pool, upstream.node);
+        let pool = &mut self.pools[pool_index];
         record(&mut pool.counts.latency, micros);
-        let counts = &mut pool.nodes[upstream.node].counts;
+        let counts = &mut pool.nodes[node].counts;
         counts.in_flight -= 1;
         record(&mut counts.latency, micros);
+        let is_slow = pool.answered(node, taken, self.now);
         if client.output.unsent() > STALL_ABOVE {
             self.stall(key, client_key);
+        }
+        if is_slow {
+            self.evidence(pool_index, node, Sighting::Slow);
         }
         true
     }
@@ -260,9 +267,14 @@ impl Engine {
                     front.replies = front.replies.saturating_sub(1);
                     let front = *front;
                     if front.replies == 0 {
-                        // The gap ends here; a connection that was lost before this did not end it.
-                        let gaps = u64::from(front.flags.swallow);
-                        self.pools[upstream.pool].counts.subscription_gaps_total += gaps;
+                        // The gap ends with the last command that subscribes again; a connection that was lost before
+                        // this did not end it.
+                        let mut behind = upstream.queue.iter().skip(1);
+                        let more = behind.any(|pending| {
+                            pending.flags.swallow && pending.kind == PendingKind::Subscribe
+                        });
+                        let ends = front.flags.swallow && !more;
+                        self.pools[upstream.pool].counts.subscription_gaps_total += u64::from(ends);
                         self.pop_front(key);
                         self.settle_reply(key, client_key, front);
                     }
@@ -315,6 +327,9 @@ impl Engine {
             return self.collect(key, client_key, front);
         }
         self.adjust(client_key, front, value, is_error);
+        if !is_error && front.kind == PendingKind::Plain {
+            self.note_latency(key, client_key, front);
+        }
         if let Some(upstream) = self.upstreams.get_mut(key) {
             match front.kind {
                 PendingKind::Multi | PendingKind::Watch => upstream.engaged |= !is_error,
@@ -327,6 +342,18 @@ impl Engine {
         }
         self.pop_front(key);
         self.settle_reply(key, client_key, front);
+    }
+
+    /// An error tells nothing of how fast a node works, and neither does the answer to a command that was held.
+    fn note_latency(&mut self, key: Key, client_key: Key, front: Pending) {
+        let held = self.clients.get(client_key).is_none_or(|client| client.trouble.is_some());
+        let Some(upstream) = self.upstreams.get(key).filter(|_| !held) else {
+            return;
+        };
+        let (pool, node) = (upstream.pool, upstream.node);
+        if self.pools[pool].answered(node, self.now.since(front.at), self.now) {
+            self.evidence(pool, node, Sighting::Slow);
+        }
     }
 
     /// Something before this command is still to be sent: a read is repeated behind that, a reply keeps its place.

@@ -25,6 +25,7 @@ impl Engine {
                         self.upstream_lost(key, &Cause::NodeGone);
                     }
                 }
+                Change::Left(node) => self.left(pool, node),
                 Change::Frozen(node) => self.freeze(pool, node, true),
                 Change::Thawed(node) => self.freeze(pool, node, false),
                 Change::Unfit(node) => self.unfit(pool, node),
@@ -70,6 +71,30 @@ impl Engine {
                     let until = self.now + SILENCE_PATIENCE;
                     upstream.silence = Silence::Proven { until };
                     self.arm_upstream(key, until);
+                }
+            }
+        }
+    }
+
+    /// The node is no longer in the pool: its connections end when what was sent on them is answered.
+    fn left(&mut self, pool: usize, node: usize) {
+        for key in self.pools[pool].nodes[node].connections.clone() {
+            let Some(upstream) = self.upstreams.get(key) else {
+                continue;
+            };
+            match upstream.sharing {
+                Sharing::Lane if upstream.is_ready() => {
+                    self.take_back_unsent(key);
+                    self.retire(key);
+                    self.wake_waiters(key);
+                    if self.upstreams.get(key).is_some_and(|own| own.queue.is_empty()) {
+                        self.close_upstream(key);
+                    }
+                }
+                Sharing::Pinned(None) => self.close_upstream(key),
+                Sharing::Pinned(Some(_)) if upstream.awaits_sent() => self.retire(key),
+                Sharing::Lane | Sharing::Pinned(Some(_)) | Sharing::Raw(_) => {
+                    self.upstream_lost(key, &Cause::NodeGone);
                 }
             }
         }

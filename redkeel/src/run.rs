@@ -80,12 +80,25 @@ async fn live(config: &Arc<Config>, start: Start) -> Result<(), Failure> {
     let published = Arc::new(Published::default());
     let (control, evidence) = control::Control::new(config, Arc::clone(&published), start.origin);
     let admin = bind_admin(config).await?;
+    let told = evidence.clone();
+    let evidence_dropped = Box::new(move || told.dropped());
     let evidence = Arc::new(move |seen| evidence.send(seen));
     let proxy = proxy::start(config, &published, evidence, start.origin).map_err(not_started)?;
 
     let draining = Arc::new(AtomicBool::new(false));
     announce(config, admin.as_ref(), &proxy);
-    let administration = administration(admin, config, &published, &proxy, &draining, start);
+    let sources = admin::Sources {
+        published: Arc::clone(&published),
+        workers: proxy.workers(),
+        config: Arc::clone(config),
+        listeners: bound(&proxy),
+        started: start.wall,
+        draining: Arc::clone(&draining),
+        clock: Box::new(start.clock()),
+        evidence_dropped,
+        version: VERSION,
+    };
+    let administration = administration(admin, sources);
     let outcome = tokio::select! {
         () = control.run() => Err(ended("the control plane")),
         () = administration => Err(ended("the administration endpoint")),
@@ -137,31 +150,18 @@ fn announce(config: &Config, admin: Option<&admin::Listener>, proxy: &Proxy) {
 }
 
 /// Serves for ever; does nothing for ever where it is turned off.
-async fn administration(
-    listener: Option<admin::Listener>,
-    config: &Arc<Config>,
-    published: &Arc<Published>,
-    proxy: &Proxy,
-    draining: &Arc<AtomicBool>,
-    start: Start,
-) {
+async fn administration(listener: Option<admin::Listener>, sources: admin::Sources) {
     let Some(listener) = listener else { return std::future::pending().await };
+    admin::serve(listener, sources).await;
+}
+
+fn bound(proxy: &Proxy) -> Vec<admin::BoundListener> {
     let bound = proxy.listeners().into_iter().map(|bound| admin::BoundListener {
         pool: bound.pool,
         address: bound.address,
         mode: bound.mode,
     });
-    let sources = admin::Sources {
-        published: Arc::clone(published),
-        workers: proxy.workers(),
-        config: Arc::clone(config),
-        listeners: bound.collect(),
-        started: start.wall,
-        draining: Arc::clone(draining),
-        clock: Box::new(start.clock()),
-        version: VERSION,
-    };
-    admin::serve(listener, sources).await;
+    bound.collect()
 }
 
 /// Waits for a signal, then until all clients are served, `drain_timeout` has passed, or a second signal comes.

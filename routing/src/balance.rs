@@ -1,6 +1,11 @@
-//! The balancers: leastconn, roundrobin, first, hash.
+//! The balancers: leastconn, roundrobin, random2, latency, first, hash.
 
 use topology::NodeId;
+
+/// 2^64 divided by the golden ratio: its multiples lie evenly in the numbers of 64 bits, however many there are.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// What a node is taken to need while its first answers are awaited.
+const UNANSWERED_NANOS: f64 = 1e9;
 
 /// How a node is chosen among those that may take a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,6 +14,10 @@ pub enum Balance {
     LeastConn,
     /// Each in its turn, as often as its weight says (smooth weighted round robin).
     RoundRobin,
+    /// Of two drawn by weight, the one with fewer unanswered commands divided by weight.
+    Random2,
+    /// Of two drawn by weight, the one that is expected to answer sooner.
+    Latency,
     /// The first usable one in configuration order.
     First,
     /// By a hash of the batch's first key, stable while the set of nodes is.
@@ -21,6 +30,8 @@ impl Balance {
         match self {
             Self::LeastConn => "leastconn",
             Self::RoundRobin => "roundrobin",
+            Self::Random2 => "random2",
+            Self::Latency => "latency",
             Self::First => "first",
             Self::Hash => "hash",
         }
@@ -28,7 +39,7 @@ impl Balance {
 }
 
 /// One node that may take the batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
     /// Which.
     pub node: NodeId,
@@ -36,18 +47,21 @@ pub struct Candidate {
     pub weight: u32,
     /// This worker's unanswered commands on it.
     pub in_flight: u64,
+    /// What it takes to answer, in nanoseconds; 0 where nothing is known. Only [`Balance::Latency`] looks at it.
+    pub latency_nanos: f64,
 }
 
 /// What one worker remembers between choices for one pool.
 #[derive(Clone, Debug)]
 pub struct Balancer {
     balance: Balance,
+    /// Grows by [`GOLDEN`] with each choice.
     turn: u64,
     current: Vec<(NodeId, i64)>,
 }
 
 impl Balancer {
-    /// `seed` decides where ties begin to rotate, so that workers and proxies do not move in step.
+    /// `seed` decides where ties begin to rotate and what is drawn, so that workers and proxies do not move in step.
     pub fn new(balance: Balance, seed: u64) -> Self {
         Self { balance, turn: seed, current: Vec::new() }
     }
@@ -63,6 +77,8 @@ impl Balancer {
             Balance::First => candidates.first(),
             Balance::LeastConn => self.least_conn(candidates),
             Balance::RoundRobin => return self.round_robin(candidates),
+            Balance::Random2 => self.better_of_two(candidates, Candidate::is_less_loaded),
+            Balance::Latency => self.better_of_two(candidates, Candidate::is_sooner),
             Balance::Hash => match key {
                 Some(key) => highest_random_weight(candidates, key),
                 None => self.least_conn(candidates),
@@ -71,22 +87,36 @@ impl Balancer {
         chosen.map(|candidate| candidate.node)
     }
 
+    /// Ties go to each as often as its weight says: the search begins at a place that wanders evenly over the weights.
     fn least_conn<'a>(&mut self, candidates: &'a [Candidate]) -> Option<&'a Candidate> {
-        self.turn = self.turn.wrapping_add(1);
-        let start = (self.turn % candidates.len() as u64) as usize;
-        let (before, from) = candidates.split_at(start);
+        self.turn = self.turn.wrapping_add(GOLDEN);
+        let (before, from) = candidates.split_at(place(candidates, self.turn, None));
         let mut best: Option<&Candidate> = None;
         for candidate in from.iter().chain(before) {
-            // a/b < c/d without division: a·d < c·b.
-            let less = best.is_none_or(|best| {
-                u128::from(candidate.in_flight) * u128::from(best.weight)
-                    < u128::from(best.in_flight) * u128::from(candidate.weight)
-            });
-            if less {
+            if best.is_none_or(|best| candidate.is_less_loaded(best)) {
                 best = Some(candidate);
             }
         }
         best
+    }
+
+    /// The power of two choices: nearly as even as looking at all, and workers that know nothing of each other do not
+    /// all run to the same node. A tie goes to the first drawn.
+    fn better_of_two<'a>(
+        &mut self,
+        candidates: &'a [Candidate],
+        is_better: fn(&Candidate, &Candidate) -> bool,
+    ) -> Option<&'a Candidate> {
+        let first = place(candidates, self.draw(), None);
+        let second = place(candidates, self.draw(), Some(first));
+        let (first, second) = (candidates.get(first)?, candidates.get(second)?);
+        Some(if is_better(second, first) { second } else { first })
+    }
+
+    /// splitmix64.
+    fn draw(&mut self) -> u64 {
+        self.turn = self.turn.wrapping_add(GOLDEN);
+        mix(self.turn)
     }
 
     /// Smooth weighted round robin: everyone gains its weight, the richest is chosen and pays the sum.
@@ -114,6 +144,48 @@ impl Balancer {
         *current -= total;
         Some(*node)
     }
+}
+
+impl Candidate {
+    /// Has it fewer unanswered commands for its weight?
+    fn is_less_loaded(&self, other: &Self) -> bool {
+        // a/b < c/d without division: a·d < c·b.
+        u128::from(self.in_flight) * u128::from(other.weight)
+            < u128::from(other.in_flight) * u128::from(self.weight)
+    }
+
+    /// Is it expected to have answered one more command sooner, for its weight?
+    fn is_sooner(&self, other: &Self) -> bool {
+        self.cost() < other.cost()
+    }
+
+    fn cost(&self) -> f64 {
+        let waiting = self.in_flight as f64;
+        // A node that has never answered is tried; while it is, it is not given everything.
+        let nanos = if self.latency_nanos == 0.0 && self.in_flight > 0 {
+            UNANSWERED_NANOS
+        } else {
+            self.latency_nanos
+        };
+        nanos * (waiting + 1.0) / f64::from(self.weight)
+    }
+}
+
+/// The index of the candidate in whose share of the weights `draw` falls. `without` has none.
+fn place(candidates: &[Candidate], draw: u64, without: Option<usize>) -> usize {
+    let shares = || {
+        let all = candidates.iter().enumerate().filter(|(index, _)| Some(*index) != without);
+        all.map(|(index, candidate)| (index, u64::from(candidate.weight)))
+    };
+    let total: u64 = shares().map(|(_, weight)| weight).sum();
+    let mut rest = ((u128::from(draw) * u128::from(total)) >> 64) as u64;
+    for (index, weight) in shares() {
+        if rest < weight {
+            return index;
+        }
+        rest -= weight;
+    }
+    0
 }
 
 /// Rendezvous hashing: a node that goes away moves only its own keys.
@@ -145,13 +217,34 @@ mod tests {
 
     fn nodes(of: &[(u32, u32, u64)]) -> Vec<Candidate> {
         of.iter()
-            .map(|&(node, weight, in_flight)| Candidate { node: NodeId(node), weight, in_flight })
+            .map(|&(node, weight, in_flight)| Candidate {
+                node: NodeId(node),
+                weight,
+                in_flight,
+                latency_nanos: 0.0,
+            })
             .collect()
+    }
+
+    /// How often each of up to three nodes is chosen.
+    fn shares(balancer: &mut Balancer, candidates: &[Candidate], choices: u32) -> [u32; 3] {
+        let mut seen = [0; 3];
+        for _ in 0..choices {
+            seen[balancer.choose(candidates, None).unwrap().0 as usize] += 1;
+        }
+        seen
     }
 
     #[test]
     fn nothing_to_choose_from_is_none() {
-        for balance in [Balance::LeastConn, Balance::RoundRobin, Balance::First, Balance::Hash] {
+        for balance in [
+            Balance::LeastConn,
+            Balance::RoundRobin,
+            Balance::Random2,
+            Balance::Latency,
+            Balance::First,
+            Balance::Hash,
+        ] {
             assert_eq!(Balancer::new(balance, 0).choose(&[], Some(b"k")), None);
         }
     }
@@ -175,6 +268,63 @@ mod tests {
             seen[balancer.choose(&candidates, None).unwrap().0 as usize] += 1;
         }
         assert_eq!(seen, [3, 3, 3]);
+    }
+
+    #[test]
+    fn leastconn_gives_ties_by_weight() {
+        let mut balancer = Balancer::new(Balance::LeastConn, 7);
+        let candidates = nodes(&[(0, 10, 0), (1, 100, 0), (2, 90, 0)]);
+        let seen = shares(&mut balancer, &candidates, 2000);
+        assert!(seen[0].abs_diff(100) < 10 && seen[1].abs_diff(1000) < 10, "{seen:?}");
+    }
+
+    #[test]
+    fn random2_takes_the_less_loaded_of_two() {
+        let mut balancer = Balancer::new(Balance::Random2, 7);
+        let two = nodes(&[(0, 1, 4), (1, 3, 9)]);
+        assert_eq!(shares(&mut balancer, &two, 100), [0, 100, 0]);
+        // The most loaded of three is never the better one; each of the others is drawn now and then.
+        let three = nodes(&[(0, 1, 1), (1, 1, 2), (2, 1, 3)]);
+        let seen = shares(&mut balancer, &three, 3000);
+        assert!(seen[2] == 0 && seen[0] > 1800 && seen[1] > 800, "{seen:?}");
+    }
+
+    #[test]
+    fn random2_follows_the_weights_of_idle_nodes_and_differs_by_seed() {
+        let idle = nodes(&[(0, 1, 0), (1, 3, 0)]);
+        let mut balancer = Balancer::new(Balance::Random2, 7);
+        let seen = shares(&mut balancer, &idle, 4000);
+        assert!(seen[0].abs_diff(1000) < 120, "{seen:?}");
+        let order = |seed| {
+            let mut balancer = Balancer::new(Balance::Random2, seed);
+            (0..64).map(|_| balancer.choose(&idle, None)).collect::<Vec<_>>()
+        };
+        assert_eq!(order(1), order(1));
+        assert_ne!(order(1), order(2));
+    }
+
+    #[test]
+    fn latency_weighs_answers_by_what_is_waiting_and_by_weight() {
+        let mut balancer = Balancer::new(Balance::Latency, 7);
+        let mut two = nodes(&[(0, 1, 0), (1, 1, 0)]);
+        for (fast, waiting, slow, weight, chosen) in [
+            (1e6, 0, 5e6, 1, 0),
+            (1e6, 3, 5e6, 1, 0),
+            // Five waiting make six: later than one that takes five times as long.
+            (1e6, 5, 5e6, 1, 1),
+            (1e6, 0, 5e6, 6, 1),
+            // Never asked: tried.
+            (1e6, 0, 0.0, 1, 1),
+        ] {
+            (two[0].latency_nanos, two[0].in_flight) = (fast, waiting);
+            (two[1].latency_nanos, two[1].weight) = (slow, weight);
+            for _ in 0..8 {
+                assert_eq!(balancer.choose(&two, None), Some(NodeId(chosen)), "{two:?}");
+            }
+        }
+        // And while its first answer is awaited, the others are asked.
+        two[1].in_flight = 1;
+        assert_eq!(balancer.choose(&two, None), Some(NodeId(0)));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod address;
 mod client;
+mod dns;
 mod folder;
 mod history;
 mod http;
@@ -31,6 +32,7 @@ mod wait;
 
 pub use address::Address;
 pub use client::{Client, bulk, error_text, simple};
+pub use dns::{DnsServer, Service};
 pub use folder::Folder;
 pub use history::{History, HistoryAudit, Reads};
 pub use http::{HttpReply, get as http_get};

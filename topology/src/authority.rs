@@ -114,9 +114,11 @@ impl<'a> Question<'a> {
         match (successors.as_slice(), current) {
             ([], Some(node)) => Verdict::Primary { node: node.id, ground: Ground::Continues },
             ([], None) => self.without_successor(routed, saying),
-            ([successor], None) => Verdict::Primary { node: successor.id, ground: Ground::Ahead },
+            ([successor], None) => {
+                Verdict::Primary { node: successor.id, ground: Ground::Succeeds }
+            }
             ([successor], Some(_)) if saying.word.failover => {
-                Verdict::Primary { node: successor.id, ground: Ground::Ahead }
+                Verdict::Primary { node: successor.id, ground: Ground::Succeeds }
             }
             (several, Some(node))
                 if several.iter().all(|node| saying.word.excludes_failover(node.news_at)) =>

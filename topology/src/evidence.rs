@@ -36,4 +36,6 @@ pub enum Sighting {
     Silent,
     /// A reply said READONLY, LOADING, MASTERDOWN, CLUSTERDOWN or TRYAGAIN.
     RefusedCommand,
+    /// An ordinary command took remarkably long: the node may be slow, or the command was.
+    Slow,
 }

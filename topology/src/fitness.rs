@@ -41,6 +41,7 @@ impl Judge<'_> {
         let judgements: Vec<_> = self.nodes.iter().map(|node| self.judge(node)).collect();
         let fit_for_reads = |(node, judgement): (&Node, &Judgement)| {
             matches!(judgement, Judgement::Fit(_))
+                && node.weight > 0
                 && (self.primary_takes_reads || self.primary != Some(node.id))
         };
         let fit_exists = self.nodes.iter().zip(&judgements).any(fit_for_reads);
@@ -115,6 +116,9 @@ impl Judge<'_> {
         match node.lag {
             Some(lag) if lag.time > self.max_lag => {
                 Judgement::Last(format!("lags by more than max_lag ({:?})", self.max_lag))
+            }
+            _ if node.probe_times.is_slow() => {
+                Judgement::Last("answers far more slowly than its peers".to_owned())
             }
             _ => Judgement::Fit("replica"),
         }

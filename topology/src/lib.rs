@@ -23,6 +23,7 @@ mod node;
 mod observation;
 mod pool;
 mod primary;
+mod probe_times;
 mod process;
 mod publish;
 mod pulse;
@@ -54,7 +55,7 @@ pub use sentinel::{
     SentinelAnswer, SentinelEvent, SentinelId, SentinelObservation, SentinelSettings, SentinelView,
     SentinelsView,
 };
-pub use settings::{Server, Settings};
+pub use settings::{Resolved, Server, Settings, Target};
 pub use snapshot::{
     CommandFlags, Health, Lag, Learned, LearnedCommands, NodeId, NodeView, PoolId, PoolView, Role,
     ShardView, Snapshot,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{Address, Server, Time};
+use crate::{Address, Resolved, Server, Target, Time};
 
-/// Between two lookups of a name whose nodes all answer.
-const REGULARLY: Duration = Duration::from_secs(30);
-/// Between two lookups of a name that fails, or whose nodes do.
-const IN_TROUBLE: Duration = Duration::from_secs(2);
+/// An answer is used for as long as it says, but not shorter than this, which also limits how often a name is looked up
+/// that fails, or whose nodes do.
+const LEAST: Duration = Duration::from_secs(1);
+/// Nor longer: many a record lives for hours, and its addresses do not.
+const MOST: Duration = Duration::from_secs(300);
 /// Addresses of one name that are used.
 const MAX_ADDRESSES: usize = 128;
 
@@ -19,7 +20,9 @@ pub(crate) struct Names(Vec<Name>);
 struct Name {
     /// Not looked up: an address is configured.
     fixed: bool,
-    addresses: Vec<Address>,
+    targets: Vec<Target>,
+    /// How long the last answer may be used.
+    ttl: Duration,
     /// Has been resolved, or failed to, at least once.
     heard: bool,
     failing: bool,
@@ -43,8 +46,8 @@ impl Names {
     }
 
     /// The addresses of one server.
-    pub(crate) fn addresses_of(&self, server: usize) -> &[Address] {
-        self.0.get(server).map_or(&[], |name| &name.addresses)
+    pub(crate) fn addresses_of(&self, server: usize) -> impl Iterator<Item = &Address> {
+        self.0.get(server).into_iter().flat_map(|name| &name.targets).map(|target| &target.address)
     }
 
     /// Has every name been resolved, or failed to, at least once?
@@ -57,7 +60,7 @@ impl Names {
         let Some(name) = self.0.get(server).filter(|name| !name.fixed && !name.in_flight) else {
             return Time::MAX;
         };
-        let interval = if trouble || name.failing { IN_TROUBLE } else { REGULARLY };
+        let interval = if trouble || name.failing { LEAST } else { name.ttl.clamp(LEAST, MOST) };
         name.last_sent.map_or(Time::ZERO, |last| last + interval)
     }
 
@@ -69,30 +72,31 @@ impl Names {
     }
 
     /// Keeps an answer; where there is none, the last one stays. Has it begun, or ceased, to fail?
-    pub(crate) fn answered(&mut self, server: usize, addresses: Option<Vec<Address>>) -> bool {
+    pub(crate) fn answered(&mut self, server: usize, answer: Option<Resolved>) -> bool {
         let Some(name) = self.0.get_mut(server) else { return false };
         let failed_before = name.failing;
         name.in_flight = false;
         name.heard = true;
-        match addresses {
-            Some(mut addresses) if !addresses.is_empty() => {
-                addresses.sort();
-                addresses.truncate(MAX_ADDRESSES);
-                name.addresses = addresses;
-                name.failing = false;
+        name.failing = answer.is_none();
+        if let Some(mut answer) = answer {
+            if !answer.complete {
+                answer.targets.append(&mut name.targets);
             }
-            _ => name.failing = true,
+            answer.targets.sort();
+            answer.targets.truncate(MAX_ADDRESSES);
+            name.targets = answer.targets;
+            name.ttl = if answer.complete { answer.ttl } else { LEAST };
         }
         name.failing != failed_before
     }
 
-    /// Every address once, with its server: in configuration order, then by address.
-    pub(crate) fn addresses(&self) -> Vec<(usize, Address)> {
-        let mut all: Vec<(usize, Address)> = Vec::new();
+    /// Every address once, with its server: in configuration order, then backups last, then by address.
+    pub(crate) fn targets(&self) -> Vec<(usize, Target)> {
+        let mut all: Vec<(usize, Target)> = Vec::new();
         for (server, name) in self.0.iter().enumerate() {
-            for address in &name.addresses {
-                if !all.iter().any(|(_, known)| known == address) {
-                    all.push((server, address.clone()));
+            for target in &name.targets {
+                if !all.iter().any(|(_, known)| known.address == target.address) {
+                    all.push((server, target.clone()));
                 }
             }
         }
@@ -105,7 +109,8 @@ impl Name {
         let fixed = address.is_some();
         Self {
             fixed,
-            addresses: address.into_iter().collect(),
+            targets: address.map(|address| Target { backup: false, address }).into_iter().collect(),
+            ttl: LEAST,
             heard: fixed,
             failing: false,
             in_flight: false,

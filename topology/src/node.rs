@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::lineage::{Lineage, ReplId};
 use crate::observation::{Answer, Failure, Serving};
+use crate::probe_times::ProbeTimes;
 use crate::pulse::Pulse;
 use crate::role_reply::Link;
 use crate::schedule::Schedule;
@@ -17,6 +18,11 @@ pub(crate) struct Node {
     pub(crate) address: Address,
     /// Index into the pool's servers.
     pub(crate) server: usize,
+    /// Takes reads only while no other replica can.
+    pub(crate) backup: bool,
+    /// Share of the traffic; 0: none.
+    pub(crate) weight: u32,
+    pub(crate) probe_times: ProbeTimes,
     pub(crate) pulse: Pulse,
     pub(crate) schedule: Schedule,
     /// Why the last probe failed, while it did.
@@ -88,6 +94,9 @@ impl Node {
             name,
             address,
             server,
+            backup: false,
+            weight: 1,
+            probe_times: ProbeTimes::default(),
             pulse: Pulse::default(),
             schedule: Schedule::default(),
             failure: None,
@@ -148,6 +157,7 @@ impl Node {
         self.pulse.failed(failure == Failure::Refused, fall);
         if !self.pulse.is_up() {
             self.lag = None;
+            self.probe_times.clear();
             self.schedule.drop_suspicion();
             if let Some(followed) = &mut self.followed {
                 followed.in_sight = false;

@@ -11,8 +11,8 @@ use crate::node::Node;
 use crate::sentinel::Sentinels;
 use crate::shard::Shard;
 use crate::{
-    Address, Learned, NodeId, NodeView, Observation, PoolView, SentinelId, SentinelObservation,
-    SentinelSettings, Server, Settings, ShardView, Time,
+    Address, Learned, NodeId, NodeView, Observation, PoolView, Resolved, SentinelId,
+    SentinelObservation, SentinelSettings, Server, Settings, ShardView, Target, Time,
 };
 
 /// At most so often is a view published only because a replica's lag is another.
@@ -119,17 +119,17 @@ impl PoolState {
     pub fn resolved(
         &mut self,
         server: usize,
-        answer: Result<Vec<Address>, Box<str>>,
+        answer: Result<Resolved, Box<str>>,
         ids: &mut NodeIds,
         now: Time,
     ) -> Vec<Event> {
-        let (addresses, error) = match answer {
-            Ok(addresses) if addresses.is_empty() => (None, Some("no addresses".into())),
-            Ok(addresses) => (Some(addresses), None),
+        let (answer, error) = match answer {
+            Ok(answer) if answer.targets.is_empty() => (None, Some("no addresses".into())),
+            Ok(answer) => (Some(answer), None),
             Err(error) => (None, Some(error)),
         };
         let mut events = Vec::new();
-        if self.names.answered(server, addresses) {
+        if self.names.answered(server, answer) {
             let node = self.servers.get(server).map(|server| Arc::clone(&server.name));
             let kind = match error {
                 Some(why) => EventKind::Unresolved { why },
@@ -294,8 +294,9 @@ impl PoolState {
         let sentinels = self.sentinels.as_ref()?;
         let saying = sentinels.word().map_err(Arc::clone).map(|word| {
             let server = self.servers.iter().position(|server| server.name == word.primary);
-            let addresses = server.map_or(&[][..], |server| self.names.addresses_of(server));
-            let named = self.shard.nodes.iter().filter(|node| addresses.contains(&node.address));
+            let addresses: Vec<&Address> =
+                server.into_iter().flat_map(|server| self.names.addresses_of(server)).collect();
+            let named = self.shard.nodes.iter().filter(|node| addresses.contains(&&node.address));
             Saying { word: word.clone(), nodes: named.map(|node| node.id).collect() }
         });
         let noted = self.shard.authority.take().and_then(|before| before.noted);
@@ -337,21 +338,23 @@ impl PoolState {
             Some(_) => (EventKind::Listed, EventKind::Unlisted),
             None => (EventKind::Added, EventKind::Removed),
         };
-        let wanted = self.names.addresses();
+        let wanted = self.names.targets();
         let mut old = std::mem::take(&mut self.shard.nodes);
         let mut events = Vec::new();
-        for (server, address) in &wanted {
+        for (server, Target { address, backup }) in &wanted {
             let shared = wanted.iter().filter(|(other, _)| other == server).count() > 1;
             let configured = Arc::clone(&self.servers[*server].name);
+            let backup = *backup || self.servers[*server].backup;
+            let weight = self.servers[*server].weight;
             let name = if shared { address.to_string().into() } else { configured };
             let node = match old.iter().position(|node| node.address == *address) {
-                Some(index) => Node { server: *server, name, ..old.remove(index) },
+                Some(index) => Node { server: *server, name, backup, weight, ..old.remove(index) },
                 None => {
                     if self.published.is_some() {
                         let node = Some(Arc::clone(&name));
                         events.push(Event { node, kind: added.clone() });
                     }
-                    Node::new(ids.take(), name, address.clone(), *server)
+                    Node { backup, weight, ..Node::new(ids.take(), name, address.clone(), *server) }
                 }
             };
             self.shard.nodes.push(node);
@@ -392,6 +395,7 @@ fn node_alike(a: &NodeView, b: &NodeView) -> bool {
         && a.role == b.role
         && a.readable == b.readable
         && a.why == b.why
+        && a.backup == b.backup
         && a.run_id == b.run_id
         && a.version == b.version
 }

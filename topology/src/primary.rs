@@ -46,8 +46,8 @@ pub(crate) enum Ground {
     Alone,
     /// The same process as before.
     Continues,
-    /// Proven to continue the old primary's history. `asked`: the old primary itself stepped down.
-    Succeeds { asked: bool },
+    /// Proven to continue the old primary's history: somebody promoted it.
+    Succeeds,
     /// The old primary follows it.
     Followed,
     /// Restarted, and no living node has newer data.
@@ -56,8 +56,6 @@ pub(crate) enum Ground {
     Agreed,
     /// The authority names it.
     Named,
-    /// As [`Self::Succeeds`], before the authority has announced what it does.
-    Ahead,
 }
 
 /// Why nobody is.
@@ -96,7 +94,7 @@ pub(crate) struct Question<'a> {
     pub(crate) nodes: &'a [Node],
     pub(crate) primary: Option<NodeId>,
     pub(crate) routed: Option<&'a Routed>,
-    /// The last move that the old primary had not asked for.
+    /// The last move that nobody had ordered: see [`Ground::is_own_decision`].
     pub(crate) moved_at: Option<Time>,
     pub(crate) anti_flap: Duration,
     /// Where the shard has one.
@@ -113,12 +111,28 @@ impl<'a> Question<'a> {
         {
             return self.follow(authority, saying);
         }
+        let verdict = self.conclude();
+        let Verdict::Primary { node, ground } = &verdict else { return verdict };
+        let too_soon = self.moved_at.is_some_and(|moved| self.now < moved + self.anti_flap);
+        if !too_soon || !ground.is_own_decision() {
+            return verdict;
+        }
+        let node = self.nodes.iter().find(|candidate| candidate.id == *node);
+        let name = node.map_or("a node", |node| &*node.name);
+        let why = format!(
+            "all others follow {name}, but the last such move is less than anti_flap ({:?}) ago",
+            self.anti_flap
+        );
+        hold(HoldKind::Waiting, self.behind_absence(&why))
+    }
+
+    fn conclude(&self) -> Verdict {
         let Some(routed) = self.routed else {
             return self.unheard().unwrap_or_else(|| self.agreed());
         };
         match successors(self.nodes, routed).as_slice() {
             [] => self.remain(routed),
-            [successor] => self.succeed(routed, successor),
+            [successor] => Verdict::Primary { node: successor.id, ground: Ground::Succeeds },
             several => hold(
                 HoldKind::Ambiguous,
                 format!(
@@ -151,23 +165,6 @@ impl<'a> Question<'a> {
             return Verdict::Primary { node: node.id, ground: Ground::Followed };
         }
         self.agreed()
-    }
-
-    fn succeed(&self, routed: &Routed, successor: &Node) -> Verdict {
-        let asked = self.nodes.iter().any(|node| {
-            node.pulse.is_up()
-                && node.run_id() == Some(&routed.run_id)
-                && matches!(node.claim, Claim::Replica(..))
-        });
-        let too_soon = self.moved_at.is_some_and(|moved| self.now < moved + self.anti_flap);
-        if too_soon && !asked {
-            let why = format!(
-                "{} succeeds {}, but the last move is less than anti_flap ({:?}) ago",
-                successor.name, routed.name, self.anti_flap
-            );
-            return hold(HoldKind::Waiting, why);
-        }
-        Verdict::Primary { node: successor.id, ground: Ground::Succeeds { asked } }
     }
 
     /// The routed process, if it still says master and was not succeeded.
@@ -404,13 +401,28 @@ impl<'a> Question<'a> {
 }
 
 impl Ground {
+    /// Does Redkeel move to another node by what it concludes alone? A promotion was somebody's order, a new master of the
+    /// old primary too: they are followed at once, because to wait would cost availability and save no data. Taking
+    /// a node back moves nothing.
+    pub(crate) fn is_own_decision(self) -> bool {
+        match self {
+            Self::Agreed => true,
+            Self::Alone
+            | Self::Continues
+            | Self::Succeeds
+            | Self::Followed
+            | Self::TakenBack
+            | Self::Named => false,
+        }
+    }
+
     /// For an operator.
     pub(crate) fn why(self, routed: Option<&Routed>) -> String {
         let old = routed.map_or("the old primary", |routed| &*routed.name);
         match self {
             Self::Alone => "the only node that says master".to_owned(),
             Self::Continues => "says master, in the same process as before".to_owned(),
-            Self::Succeeds { .. } | Self::Ahead => format!("promoted, and continues {old}'s data"),
+            Self::Succeeds => format!("promoted, and continues {old}'s data"),
             Self::Named => "the Sentinels name it".to_owned(),
             Self::Followed => format!("{old} follows it now"),
             Self::TakenBack => "restarted, and no living node has newer data".to_owned(),

@@ -20,7 +20,7 @@ pub struct Settings {
     pub fall: u32,
     /// A replica further behind takes no reads while a fitter node lives.
     pub max_lag: Duration,
-    /// Between two moves of the primary that no node asked for itself.
+    /// Between two moves of the primary that nobody ordered.
     pub anti_flap: Duration,
     /// May the primary take reads where no replica can?
     pub primary_takes_reads: bool,
@@ -40,6 +40,26 @@ impl Default for Settings {
             primary_takes_reads: true,
         }
     }
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// In any order.
+    pub targets: Vec<Target>,
+    /// For how long.
+    pub ttl: Duration,
+    /// Where it is not, a part of the lookup failed, and what was known before stays.
+    pub complete: bool,
+}
+
+/// One address that a name stands for. Those that are no backups come first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// Of lower priority than others of its name: takes reads only while no other replica can.
+    pub backup: bool,
+    /// Where it is.
+    pub address: Address,
 }
 
 /// One entry of a pool's `servers`, or one node that a Sentinel lists.

@@ -8,12 +8,12 @@ use crate::fitness::Judge;
 use crate::lag::OffsetSamples;
 use crate::lineage::Lineage;
 use crate::node::{Claim, Node, Stray};
-use crate::observation::{Observation, Probed};
+use crate::observation::{Failure, Observation, Probed};
 use crate::primary::{Ground, HoldKind, Question, Routed, Verdict, successors};
 use crate::role_reply::Link;
 use crate::schedule::Pace;
 use crate::shown::Shown;
-use crate::{NodeId, NodeView, Server, Settings, ShardView, Time};
+use crate::{NodeId, NodeView, Server, Settings, ShardView, Sighting, Time};
 
 /// The state of a shard. Nothing in it changes but by what is observed.
 #[derive(Clone, Debug)]
@@ -64,9 +64,13 @@ impl Shard {
                 }
                 false
             }
-            Observation::Sighted { node, at, .. } => {
+            Observation::Sighted { node, sighting, at } => {
                 if let Some(node) = self.node_mut(node) {
-                    node.schedule.suspect(at);
+                    match sighting {
+                        // Nothing is in doubt but its speed.
+                        Sighting::Slow => node.schedule.hurry(),
+                        _ => node.schedule.suspect(at),
+                    }
                 }
                 false
             }
@@ -79,6 +83,9 @@ impl Shard {
             return false;
         };
         let node = &mut self.nodes[index];
+        if matches!(probed.outcome, Ok(_) | Err(Failure::TimedOut)) {
+            node.probe_times.record(probed.answered.since(probed.sent));
+        }
         let answer = match probed.outcome {
             Ok(answer) => answer,
             Err(failure) => {
@@ -191,6 +198,7 @@ impl Shard {
         self.mark_strays();
         self.remember_primary();
         self.look_closer();
+        self.compare_speeds();
         self.show(settings, now, &mut events);
         events
     }
@@ -244,7 +252,7 @@ impl Shard {
         if !goes_on {
             self.samples.clear();
         }
-        if ground == (Ground::Succeeds { asked: false }) {
+        if ground.is_own_decision() {
             self.moved_at = Some(now);
         }
         if let Some(authority) = &mut self.authority {
@@ -346,6 +354,14 @@ impl Shard {
         }
     }
 
+    fn compare_speeds(&mut self) {
+        let medians: Vec<_> = self.nodes.iter().map(|node| node.probe_times.median()).collect();
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            let peers = medians.iter().enumerate().filter(|(peer, _)| *peer != index);
+            node.probe_times.judge(peers.filter_map(|(_, median)| *median).collect());
+        }
+    }
+
     /// Brings what is shown up to date, and reports the differences.
     fn show(&mut self, settings: &Settings, now: Time, events: &mut Vec<Event>) {
         let judge = Judge {
@@ -405,8 +421,8 @@ impl Shard {
                 lag: node.lag,
                 run_id: process.map_or_else(|| "".into(), |process| Arc::clone(&process.run_id)),
                 version: process.map_or_else(|| "".into(), |process| Arc::clone(&process.version)),
-                weight: server.weight,
-                backup: server.backup,
+                weight: node.weight,
+                backup: node.backup,
                 zone: server.zone.clone(),
             }
         });

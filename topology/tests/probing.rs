@@ -6,8 +6,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{A, B, C, Pool, master, replica, server, usual};
-use topology::{Health, NodeId, NodeIds, Observation, PoolState, Server, Settings, Sighting, Time};
+use common::{A, B, C, Pool, master, replica, resolved, server, usual};
+use topology::{
+    Health, NodeId, NodeIds, Observation, PoolState, Resolved, Server, Settings, Sighting, Time,
+};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -225,12 +227,67 @@ fn lookup_times(pool: &mut Pool, seconds: u64) -> Vec<u64> {
 }
 
 #[test]
-fn names_are_resolved_again_every_half_minute_and_sooner_when_their_nodes_fail() {
+fn names_are_resolved_again_when_their_time_is_over_and_at_once_when_their_nodes_fail() {
     let mut pool = Pool::of_servers(vec![named()], Settings::default());
     assert_eq!(lookup_times(&mut pool, 61), [0, 30, 60]);
     pool.says(A, master("a1", 'r', 100));
     pool.refused(A);
-    assert_eq!(lookup_times(&mut pool, 5), [1, 3]);
+    assert_eq!(lookup_times(&mut pool, 4), [0, 1, 2, 3]);
+}
+
+#[test]
+fn an_answer_is_used_for_its_time_but_within_bounds() {
+    for (ttl, times) in [(0, [0, 1, 2]), (7, [0, 7, 14]), (86_400, [0, 300, 600])] {
+        let mut pool = Pool::of_servers(vec![named()], Settings::default());
+        let answer = Resolved { ttl: Duration::from_secs(ttl), ..resolved(&["10.1.0.1:6379"]) };
+        let mut sent = Vec::new();
+        for second in 0..=times[2] {
+            if !pool.state.take_lookups(pool.now).is_empty() {
+                sent.push(second);
+                pool.resolved(0, Ok(answer.clone()));
+                pool.says(A, master("a1", 'r', 100));
+            }
+            pool.pass(Duration::from_secs(1));
+        }
+        assert_eq!(sent, times);
+    }
+}
+
+#[test]
+fn an_answer_in_part_takes_nothing_away() {
+    let mut pool = Pool::of_servers(vec![named()], Settings::default());
+    pool.resolves(0, &["10.1.0.1:6379", "[fd00::1]:6379"]);
+    let part = Resolved { complete: false, ..resolved(&["10.1.0.2:6379"]) };
+    pool.resolved(0, Ok(part));
+    let names: Vec<_> = pool.shard().nodes.iter().map(|node| node.name.to_string()).collect();
+    assert_eq!(names, ["10.1.0.1:6379", "10.1.0.2:6379", "[fd00::1]:6379"]);
+}
+
+#[test]
+fn targets_of_lower_priority_are_backups() {
+    let mut pool = Pool::of_servers(vec![named()], Settings::default());
+    let mut answer = resolved(&["10.1.0.1:6379", "10.1.0.2:6379"]);
+    answer.targets[0].backup = true;
+    pool.resolved(0, Ok(answer));
+    let nodes = pool.shard().nodes.iter().map(|node| (node.name.to_string(), node.backup));
+    assert_eq!(
+        nodes.collect::<Vec<_>>(),
+        [("10.1.0.2:6379".to_owned(), false), ("10.1.0.1:6379".to_owned(), true)]
+    );
+}
+
+#[test]
+fn a_process_that_is_new_at_a_known_address_starts_unproven() {
+    let mut pool = Pool::of_servers(vec![named()], Settings::default());
+    pool.resolves(0, &["10.1.0.1:6379", "10.1.0.2:6379"]);
+    pool.says(A, master("a1", 'r', 100));
+    pool.says(B, replica("b1", 'r', 100));
+    assert_eq!((pool.primary(), pool.readable()), (Some(A), vec![A, B]));
+    // Somebody else's servers have the addresses now, and never refused a connect.
+    pool.says(B, master("x1", 'x', 5000));
+    assert_eq!((pool.primary(), pool.readable()), (Some(A), vec![A]));
+    pool.says(A, master("y1", 'y', 5000));
+    assert_eq!((pool.primary(), pool.readable()), (None, vec![]));
 }
 
 #[test]
@@ -239,7 +296,7 @@ fn a_lookup_that_fails_keeps_the_last_answer() {
     pool.resolves(0, &["10.1.0.1:6379", "10.1.0.2:6379"]);
     let ids = [pool.id(A), pool.id(B)];
     pool.resolved(0, Err("timed out".into()));
-    pool.resolved(0, Ok(Vec::new()));
+    pool.resolved(0, Ok(resolved(&[])));
     assert_eq!([pool.id(A), pool.id(B)], ids);
     assert_eq!(
         pool.take_log(),
@@ -278,9 +335,8 @@ fn identifiers_are_dense_over_all_pools_and_never_used_again() {
     let mut second = new(vec![named()], &mut ids);
     let third = new(vec![server(0)], &mut ids);
     assert_eq!((of(&first), of(&third)), (vec![0, 1], vec![2]));
-    let address = |text: &str| topology::Address::Tcp(text.parse().unwrap());
     for (step, text) in ["10.9.0.1:1", "10.9.0.2:1", "10.9.0.1:1"].into_iter().enumerate() {
-        second.resolved(0, Ok(vec![address(text)]), &mut ids, Time::from_millis(1));
+        second.resolved(0, Ok(resolved(&[text])), &mut ids, Time::from_millis(1));
         assert_eq!(of(&second), [3 + u32::try_from(step).unwrap()]);
     }
     assert_eq!(second.nodes().next().unwrap().0, NodeId(5));

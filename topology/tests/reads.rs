@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{A, B, C, Pool, Said, master, replica};
+use common::{A, B, C, Pool, Said, master, replica, server, usual};
 use topology::{EventKind, Refusal, Serving, Settings};
 
 /// A primary at 1000 of `r` and a healthy replica C; B says this. Does B take reads, and why (not)?
@@ -225,4 +225,54 @@ fn a_restarted_replica_takes_reads_when_its_link_is_up() {
             "b takes reads",
         ]
     );
+}
+
+const SLOW: Duration = Duration::from_millis(150);
+const FAST: Duration = Duration::from_millis(1);
+
+/// All have answered some probes in a millisecond.
+fn all_fast(settings: Settings) -> Pool {
+    let mut pool = Pool::with(3, settings);
+    for node in [A, B, C] {
+        pool.says_slowly(node, &usual(node), FAST, 5);
+    }
+    assert_eq!(pool.readable(), [A, B, C]);
+    pool
+}
+
+#[test]
+fn a_replica_that_answers_far_more_slowly_than_the_others_takes_none_until_it_is_fast_again() {
+    let mut pool = all_fast(Settings::default());
+    pool.says_slowly(B, &usual(B), SLOW, 2);
+    assert_eq!(pool.readable(), [A, B, C]);
+    pool.says_slowly(B, &usual(B), SLOW, 1);
+    assert_eq!(pool.readable(), [A, C]);
+    assert_eq!(&*pool.node(B).why, "answers far more slowly than its peers");
+    pool.says_slowly(B, &usual(B), FAST, 3);
+    assert_eq!(pool.readable(), [A, B, C]);
+}
+
+#[test]
+fn the_last_replica_is_used_however_slow_it_is_and_the_primary_too() {
+    let settings = Settings { primary_takes_reads: false, ..Settings::default() };
+    let mut pool = all_fast(settings);
+    pool.says_slowly(B, &usual(B), SLOW, 3);
+    assert_eq!(pool.readable(), [A, C]);
+    pool.refused(C);
+    assert_eq!(pool.readable(), [A, B]);
+    pool.says_slowly(A, &usual(A), SLOW * 4, 5);
+    assert_eq!((pool.primary(), pool.readable()), (Some(A), vec![A, B]));
+}
+
+#[test]
+fn a_node_that_is_given_no_reads_leaves_none_to_others() {
+    let mut servers: Vec<_> = (0..3).map(server).collect();
+    servers[2].weight = 0;
+    let settings = Settings { primary_takes_reads: false, ..Settings::default() };
+    let mut pool = Pool::of_servers(servers, settings);
+    for node in [A, B, C] {
+        pool.says_slowly(node, &usual(node), FAST, 5);
+    }
+    pool.says_slowly(B, &usual(B), SLOW, 3);
+    assert_eq!(pool.readable(), [A, B, C]);
 }

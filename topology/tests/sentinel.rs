@@ -512,7 +512,10 @@ fn listed_nodes_are_followed_and_keep_their_order() {
     assert_eq!(pool.nodes(), before);
     assert_eq!(pool.state.take_lookups(pool.now), [3]);
     let address = topology::Address::Tcp("10.0.0.4:6379".parse().unwrap());
-    let events = pool.state.resolved(3, Ok(vec![address]), &mut pool.ids, pool.now);
+    let targets = vec![topology::Target { backup: false, address }];
+    let ttl = Duration::from_secs(30);
+    let answer = topology::Resolved { targets, ttl, complete: true };
+    let events = pool.state.resolved(3, Ok(answer), &mut pool.ids, pool.now);
     pool.take(events);
     assert!(pool.nodes().ends_with(" redis-4.internal:6379"), "{}", pool.nodes());
     let less = || SentinelAnswer { replicas: vec![node(C)], ..names(B, 2) };

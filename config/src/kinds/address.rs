@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Kind, Placed, Show, wrong_entry, wrong_type};
+use super::{Kind, Show, wrong_type};
 use crate::diagnostics::Report;
 use crate::model::Endpoint;
 use crate::tree::{Node, Value};
@@ -15,20 +15,17 @@ pub(crate) struct ListenAddress;
 /// An address to listen at, or `"none"`.
 pub(crate) struct AdminAddress;
 
-/// A list of the nodes' addresses.
-pub(crate) struct Servers;
-
 /// What an address is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
+pub(super) enum Use {
     Listen,
     Connect,
 }
 
 /// Why a text is no address.
-struct Wrong {
-    message: &'static str,
-    help: String,
+pub(super) struct Wrong {
+    pub(super) message: &'static str,
+    pub(super) help: String,
 }
 
 /// `sun_path` of Linux holds 108 bytes, the last of them 0.
@@ -77,44 +74,6 @@ impl Show for AdminAddress {
     }
 }
 
-impl Kind for Servers {
-    type Value = Vec<Placed<Endpoint>>;
-
-    fn values(&self) -> String {
-        "list of addresses".to_owned()
-    }
-
-    /// A wrong one is reported and left out.
-    fn read(&self, key: &str, node: &Node, report: &mut Report) -> Option<Self::Value> {
-        let Value::List(items) = &node.value else {
-            wrong_type(key, "a list of addresses", "[\"10.0.0.1:6379\"]", node, report);
-            return None;
-        };
-        if items.is_empty() {
-            report
-                .error(node.span.clone(), format!("`{key}` is empty"))
-                .with_help("name at least one node, for example `\"10.0.0.1:6379\"`");
-            return None;
-        }
-        let mut servers = Vec::new();
-        for item in items {
-            let Value::Text(text) = &item.value else {
-                wrong_entry(key, "an address", "\"10.0.0.1:6379\"", item, report);
-                continue;
-            };
-            if let Some(value) = read(text, Use::Connect, item, report) {
-                servers.push(Placed { value, span: item.span.clone() });
-            }
-        }
-        Some(servers)
-    }
-}
-
-/// The endpoint of a node that a text names.
-pub(crate) fn parse_server(text: &str) -> Option<Endpoint> {
-    parse(text, Use::Connect).ok()
-}
-
 /// An address to connect to, outside of a configuration. The error says what to write instead.
 impl FromStr for Endpoint {
     type Err = String;
@@ -134,7 +93,7 @@ fn read(text: &str, purpose: Use, node: &Node, report: &mut Report) -> Option<En
     }
 }
 
-fn parse(text: &str, purpose: Use) -> Result<Endpoint, Wrong> {
+pub(super) fn parse(text: &str, purpose: Use) -> Result<Endpoint, Wrong> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path);
     }
@@ -144,9 +103,9 @@ fn parse(text: &str, purpose: Use) -> Result<Endpoint, Wrong> {
             format!("did you mean `\"unix:{text}\"`?"),
         ));
     }
-    if let Some(name) = text.strip_prefix("srv:") {
-        let help = format!("name the nodes of `{name}` with their ports");
-        return Err(wrong("`srv:` names are not available in this version", help));
+    if text.starts_with("srv:") {
+        let help = "only `servers` takes names of services";
+        return Err(wrong("a service is no address", help));
     }
     if let Some((scheme, rest)) = text.split_once("://") {
         return Err(url(scheme, rest));
@@ -172,7 +131,7 @@ fn parse(text: &str, purpose: Use) -> Result<Endpoint, Wrong> {
     Ok(Endpoint::Tcp { host, port })
 }
 
-fn wrong(message: &'static str, help: impl Into<String>) -> Wrong {
+pub(super) fn wrong(message: &'static str, help: impl Into<String>) -> Wrong {
     Wrong { message, help: help.into() }
 }
 
@@ -285,6 +244,12 @@ fn host(host: &str, port: &str, purpose: Use) -> Result<String, Wrong> {
             format!("four numbers up to 255, for example `\"{}:{port}\"`", Ipv4Addr::LOCALHOST);
         return Err(wrong("not an IPv4 address", help));
     }
+    host_name(name)?;
+    Ok(host.to_ascii_lowercase())
+}
+
+pub(super) fn host_name(name: &str) -> Result<(), Wrong> {
+    let name = name.strip_suffix('.').unwrap_or(name);
     let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(letter);
     if name.len() > 253 || !name.split('.').all(label) {
@@ -292,7 +257,7 @@ fn host(host: &str, port: &str, purpose: Use) -> Result<String, Wrong> {
                     several addresses are several strings";
         return Err(wrong("not a host name", help));
     }
-    Ok(host.to_ascii_lowercase())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -321,16 +286,6 @@ mod tests {
         }
         let socket = Endpoint::Unix(PathBuf::from("/run/x.sock"));
         assert_eq!(parse("unix:/run/x.sock", Use::Connect).ok(), Some(socket));
-    }
-
-    #[test]
-    fn what_an_endpoint_prints_is_read_back() {
-        for text in ["10.0.0.1:6379", "[fe80::1]:6379", "redis.internal:6379", "unix:/run/x.sock"] {
-            assert_eq!(
-                parse_server(text).map(|endpoint| endpoint.to_string()).as_deref(),
-                Some(text)
-            );
-        }
     }
 
     #[test]

@@ -6,20 +6,24 @@ mod command;
 mod duration;
 mod integer;
 mod listener;
+mod name_servers;
 mod password;
 mod quantity;
 mod sentinels;
+mod server;
 mod size;
 mod text;
 
-pub(crate) use address::{AdminAddress, ListenAddress, Servers, parse_server};
+pub(crate) use address::{AdminAddress, ListenAddress};
 pub(crate) use choice::{Choice, Variant};
 pub(crate) use command::Commands;
 pub(crate) use duration::Durations;
 pub(crate) use integer::Integers;
 pub(crate) use listener::{ListenerEntry, Listeners, ModeName};
+pub(crate) use name_servers::NameServers;
 pub(crate) use password::{Password, Passwords};
 pub(crate) use sentinels::Sentinels;
+pub(crate) use server::{Servers, parse_server};
 pub(crate) use size::{GB, KB, MB, Sizes};
 pub(crate) use text::{Flag, Text};
 

@@ -85,9 +85,10 @@ pub(crate) enum Presence {
 }
 
 /// In the order of the reference.
-pub(crate) static TABLES: [&OptionTable; 11] = [
+pub(crate) static TABLES: [&OptionTable; 12] = [
     &root::TABLE,
     &root::LOG,
+    &root::DNS,
     &root::ADMIN,
     &pool::TABLE,
     &listener::TABLE,
@@ -212,9 +213,10 @@ mod tests {
     }
 
     /// Every option, by its table, with a value that is not its default.
-    const OTHERS: [(&str, &[(&str, &str)]); 10] = [
+    const OTHERS: [(&str, &[(&str, &str)]); 11] = [
         ("", &[("workers", "7"), ("drain_timeout", "'1s'")]),
         ("log", &[("level", "'debug'"), ("format", "'json'")]),
+        ("dns", &[("servers", "['10.0.0.53', '[::1]:5353']")]),
         ("admin", &[("listen", "'none'")]),
         (
             "pool.NAME",
@@ -251,6 +253,7 @@ mod tests {
                 ("rise", "5"),
                 ("fall", "5"),
                 ("timeout", "'1s'"),
+                ("slow_start", "'1s'"),
             ],
         ),
         (

@@ -81,7 +81,9 @@ pub(crate) static SERVERS: Optional<Servers> = Optional {
     absent: None,
     example: "[\"10.0.0.1:6379\", \"10.0.0.2:6379\", \"10.0.0.3:6379\"]",
     meaning: "The nodes, where no `sentinel` tells them.",
-    more: "Roles are asked for, never configured. A name stands for every address that it resolves to, again and again.",
+    more: "Roles are asked for, never configured. A name stands for every address that it resolves to, again and again. \
+           `\"srv:_redis._tcp.internal\"` stands for the targets of SRV records: those of the lowest priority, and those \
+           of any other as backups; weights of the records are not looked at.",
 };
 
 pub(crate) static READS: Setting<Choice<Reads>> = Setting {
@@ -124,28 +126,28 @@ pub(crate) static BALANCE: Setting<Choice<Balance>> = Setting {
                 meaning: "each in its turn, as often as its weight says",
             },
             Variant {
+                name: "random2",
+                value: Balance::Random2,
+                meaning: "of two drawn by weight, the one with fewer unanswered commands by weight",
+            },
+            Variant {
+                name: "latency",
+                value: Balance::Latency,
+                meaning: "of two drawn by weight, the one whose recent answers and unanswered commands promise the sooner answer",
+            },
+            Variant {
                 name: "first",
                 value: Balance::First,
                 meaning: "the first usable one in the order of `servers`",
             },
             Variant { name: "hash", value: Balance::Hash, meaning: "by the key" },
         ],
-        later: &[
-            Later {
-                key: "random2",
-                instead: "`leastconn` spreads by load as well",
-                harmless: never,
-            },
-            Later {
-                key: "latency",
-                instead: "`leastconn` turns away from slow nodes: their commands stay unanswered",
-                harmless: never,
-            },
-        ],
+        later: &[],
     },
     default: || Balance::LeastConn,
     meaning: "How one node is chosen among those that may take a read.",
-    more: "",
+    more: "Chosen for each batch: what a client sends at once goes to one node. With `latency` a failure counts as \
+           a second, and what is remembered of a node fades within seconds: it is tried again.",
 };
 
 pub(crate) static AUTH: Setting<Choice<Auth>> = Setting {
@@ -205,7 +207,9 @@ pub(crate) static ANTI_FLAP: Setting<Durations> = Setting {
     kind: Durations { least: Duration::ZERO, most: Duration::from_secs(3600) },
     default: || Duration::from_secs(10),
     meaning: "Least time between two moves of the primary that Redkeel itself decides.",
-    more: "",
+    more: "It decides when it saw no promotion, and moves to the only node that says master because all others follow it. \
+           A promotion that is proven, or a primary that follows another node now, was somebody's order and is \
+           followed at once; a primary that restarts is taken back at once too, where nobody has newer data.",
 };
 
 pub(crate) static REFUSE: Setting<Commands> = Setting {
@@ -222,7 +226,9 @@ pub(crate) static ZONE: Optional<Text> = Optional {
     absent: Some("none"),
     example: "\"eu-west-1a\"",
     meaning: "This proxy's zone.",
-    more: "Accepted with a warning: nodes of the same zone are not preferred in this version.",
+    more: "Reads go to the usable nodes of the same zone, and to others only while there is none. `reads` comes first: a replica \
+           elsewhere comes before the primary of this zone where replicas are preferred. Backups come after all others, \
+           those of this zone first.",
 };
 
 pub(crate) static NODE: OptionTable = OptionTable {

@@ -1,33 +1,19 @@
-//! The top level, `[log]` and `[admin]`.
+//! The top level, `[log]`, `[dns]` and `[admin]`.
 
 use std::time::Duration;
 
 use super::{Later, OptionTable, Optional, Setting, never};
-use crate::kinds::{AdminAddress, Choice, Durations, Integers, Variant};
+use crate::kinds::{AdminAddress, Choice, Durations, Integers, NameServers, Variant};
 use crate::model::{Endpoint, LogFormat, LogLevel};
-use crate::tree::Value;
 
 pub(crate) static TABLE: OptionTable = OptionTable {
     path: "",
     place: "the top-level table",
     meaning: "The process.",
     options: &[&WORKERS, &DRAIN_TIMEOUT],
-    tables: &["log", "admin", "pool"],
-    later: &[Later {
-        key: "dns",
-        instead: "names are resolved as the system does it: /etc/hosts, /etc/resolv.conf",
-        harmless: no_servers,
-    }],
+    tables: &["log", "dns", "admin", "pool"],
+    later: &[],
 };
-
-/// `servers = []` means the system's, as it is.
-fn no_servers(dns: &Value) -> bool {
-    let Value::Table(fields) = dns else { return false };
-    fields.iter().all(|field| {
-        field.key == "servers"
-            && matches!(&field.node.value, Value::List(items) if items.is_empty())
-    })
-}
 
 pub(crate) static WORKERS: Optional<Integers<usize>> = Optional {
     key: "workers",
@@ -84,6 +70,26 @@ pub(crate) static FORMAT: Setting<Choice<LogFormat>> = Setting {
     default: || LogFormat::Text,
     meaning: "How a log line looks.",
     more: "",
+};
+
+pub(crate) static DNS: OptionTable = OptionTable {
+    path: "dns",
+    place: "`[dns]`",
+    meaning: "How names in `servers` are resolved: by /etc/hosts, else by DNS. An answer is used for its time to live, \
+              but for 1 second at least and 5 minutes at most; when a node of a name does not answer, the name is looked \
+              up again at once, and then every second. A lookup that fails, or finds nothing, changes nothing. A node \
+              whose address is gone answers what it has been sent, and its connections are closed.",
+    options: &[&DNS_SERVERS],
+    tables: &[],
+    later: &[],
+};
+
+pub(crate) static DNS_SERVERS: Setting<NameServers> = Setting {
+    key: "servers",
+    kind: NameServers,
+    default: Vec::new,
+    meaning: "The name servers; none: those of /etc/resolv.conf, with its search list.",
+    more: "Where they are named here, names are taken as they are: there is no search list.",
 };
 
 pub(crate) static ADMIN: OptionTable = OptionTable {

@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Later, OptionTable, Setting};
+use super::{OptionTable, Setting};
 use crate::kinds::{Durations, Integers};
-use crate::tree::Value;
 
 pub(crate) static HEALTH: OptionTable = OptionTable {
     path: "pool.NAME.health",
     place: "`[pool.NAME.health]`",
     meaning: "How nodes are probed.",
-    options: &[&INTERVAL, &FAST_INTERVAL, &DOWN_INTERVAL, &RISE, &FALL, &TIMEOUT],
+    options: &[&INTERVAL, &FAST_INTERVAL, &DOWN_INTERVAL, &RISE, &FALL, &TIMEOUT, &SLOW_START],
     tables: &[],
-    later: &[Later {
-        key: "slow_start",
-        instead: "a node that is back takes its whole share at once, as with `\"0s\"`",
-        harmless: |value| matches!(value, Value::Text(text) if text == "0s"),
-    }],
+    later: &[],
 };
 
 /// Shorter intervals than these would cost the nodes more than they tell.
@@ -68,6 +63,14 @@ pub(crate) static TIMEOUT: Setting<Durations> = Setting {
     default: || ms(200),
     meaning: "How long a probe may take.",
     more: "",
+};
+
+pub(crate) static SLOW_START: Setting<Durations> = Setting {
+    key: "slow_start",
+    kind: Durations { least: Duration::ZERO, most: ms(3_600_000) },
+    default: || Duration::ZERO,
+    meaning: "Over which the share of a node that is back grows to its whole; `\"0s\"`: at once.",
+    more: "Evenly, from a tenth of its weight, since it became readable. `balance` by `first` or `hash` takes no heed of it.",
 };
 
 pub(crate) static TIMEOUTS: OptionTable = OptionTable {

@@ -78,7 +78,6 @@ fn reserved(page: &mut String) {
             }
         }
     }
-    line(page, "- `\"srv:…\"` as an address: name the nodes with their ports");
 }
 
 fn line(page: &mut String, text: &str) {

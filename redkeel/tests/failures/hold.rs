@@ -40,12 +40,15 @@ fn without_a_primary_a_write_waits_for_hold_and_fails_while_reads_go_on() {
     assert_eq!(client.receive(), bulk("value"));
 }
 
-/// Pairs of a write and a read of the same key.
+/// Pairs of a write and a read of the same key, all in one write: a read that is sent when its write was answered may go to
+/// a replica.
 fn send_pairs(client: &mut Client, from: usize, to: usize) {
+    let mut pairs = Vec::new();
     for number in from..to {
-        client.send(["SET", "pairs", &number.to_string()]);
-        client.send(["GET", "pairs"]);
+        resp::write_command(&mut pairs, &[b"SET", b"pairs", number.to_string().as_bytes()]);
+        resp::write_command(&mut pairs, &[b"GET", b"pairs"]);
     }
+    client.send_raw(&pairs);
 }
 
 fn expect_pairs(client: &mut Client, from: usize, to: usize) {

@@ -18,6 +18,7 @@ mod replica_failures;
 mod restarts;
 mod role_changes;
 mod sessions;
+mod slow_replica;
 mod sockets;
 mod tcp_mode;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use resp::Value;
 use topology::{
     Address, Answer, Event, EventKind, Failure, Health, NodeId, NodeIds, NodeView, Observation,
-    PoolState, PoolView, Probed, Process, Refusal, Replication, RoleReply, Server, Serving,
-    Settings, ShardView, Time,
+    PoolState, PoolView, Probed, Process, Refusal, Replication, Resolved, RoleReply, Server,
+    Serving, Settings, ShardView, Target, Time,
 };
 
 pub const A: usize = 0;
@@ -223,9 +223,20 @@ impl Pool {
         }
     }
 
+    /// So many probes in a row, each answered after so long.
+    pub fn says_slowly(&mut self, node: usize, said: &Said, took: Duration, probes: usize) {
+        for _ in 0..probes {
+            self.ends_after(node, took, Ok(said.answer()));
+        }
+    }
+
     pub fn ends(&mut self, node: usize, outcome: Result<Answer, Failure>) {
+        self.ends_after(node, Duration::from_millis(1), outcome);
+    }
+
+    fn ends_after(&mut self, node: usize, took: Duration, outcome: Result<Answer, Failure>) {
         let (node, sent) = (self.id(node), self.now);
-        self.pass(Duration::from_millis(1));
+        self.pass(took);
         let probed = Probed { node, sent, answered: self.now, outcome };
         self.observe(Observation::Probed(probed));
     }
@@ -236,11 +247,10 @@ impl Pool {
     }
 
     pub fn resolves(&mut self, server: usize, addresses: &[&str]) {
-        let addresses = addresses.iter().map(|address| Address::Tcp(address.parse().unwrap()));
-        self.resolved(server, Ok(addresses.collect()));
+        self.resolved(server, Ok(resolved(addresses)));
     }
 
-    pub fn resolved(&mut self, server: usize, answer: Result<Vec<Address>, Box<str>>) {
+    pub fn resolved(&mut self, server: usize, answer: Result<Resolved, Box<str>>) {
         self.events.extend(self.state.resolved(server, answer, &mut self.ids, self.now));
         self.publish();
     }
@@ -306,5 +316,16 @@ impl Pool {
             EventKind::PossibleLoss { bytes } => Some(bytes),
             _ => None,
         })
+    }
+}
+
+/// These addresses, for half a minute.
+pub fn resolved(addresses: &[&str]) -> Resolved {
+    let address = |text: &&str| Address::Tcp(text.parse().unwrap());
+    let target = |text| Target { backup: false, address: address(text) };
+    Resolved {
+        targets: addresses.iter().map(target).collect(),
+        ttl: Duration::from_secs(30),
+        complete: true,
     }
 }
