@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use config::{Config, Endpoint, Mode, Reads, RetryWrites, TcpRole};
 use topology::{
     Address, Health, Lag, Mail, NodeCounts, NodeId, NodeView, PoolCounts, PoolId, PoolView,
-    Published, Role, ShardView, Snapshot, Time, WorkerCounts, WorkerHandle, Workers,
+    Published, Role, SentinelView, SentinelsView, ShardView, Snapshot, Time, WorkerCounts,
+    WorkerHandle, Workers,
 };
 
 use crate::counts::Counted;
@@ -185,15 +186,44 @@ pub(crate) fn snapshot() -> Snapshot {
         since: Time::from_millis(1_500),
         nodes: vec![node(3, Health::Up, Role::Primary, "answers")],
     };
-    Snapshot { version: 42, pools: vec![pool("main", main), pool("cache", cache)] }
+    let cache = PoolView { sentinels: Some(Arc::new(sentinels())), ..pool("cache", cache) };
+    Snapshot { version: 42, pools: vec![Arc::new(pool("main", main)), Arc::new(cache)] }
 }
 
-fn pool(name: &str, shard: ShardView) -> Arc<PoolView> {
-    Arc::new(PoolView {
+/// One of three is in TILT, one does not answer.
+fn sentinels() -> SentinelsView {
+    let one = |port: u16, answers: bool, tilt: bool, why: &str| SentinelView {
+        name: format!("10.0.0.1:{port}").into(),
+        configured: port == 26379,
+        answers,
+        agrees: answers && !tilt,
+        tilt,
+        primary: answers.then(|| "10.0.0.4:6379".into()),
+        epoch: if answers { 7 } else { 0 },
+        why: why.into(),
+    };
+    SentinelsView {
+        master: "mymaster".into(),
+        primary: None,
+        epoch: 0,
+        known: 3,
+        needed: 2,
+        why: "only 1 of 3 Sentinels says who is the primary, 2 are needed".into(),
+        sentinels: vec![
+            one(26379, true, false, "is too few"),
+            one(26380, true, true, "is in TILT: it does not trust its clock"),
+            one(26381, false, false, "refuses connections"),
+        ],
+    }
+}
+
+fn pool(name: &str, shard: ShardView) -> PoolView {
+    PoolView {
         name: Arc::from(name),
         shards: vec![shard],
+        sentinels: None,
         learned: Arc::new(HashMap::new()),
-    })
+    }
 }
 
 fn node(id: u32, health: Health, role: Role, why: &str) -> NodeView {
@@ -244,7 +274,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             .iter()
             .map(|mode| config::Listener { address: endpoint.clone(), mode: *mode })
             .collect(),
-        servers: vec![config::ServerName::At(endpoint)],
+        source: config::Source::Servers(vec![config::ServerName::At(endpoint)]),
         reads: Reads::PreferReplica,
         balance: config::Balance::LeastConn,
         auth: config::Auth::PassThrough,

@@ -28,5 +28,5 @@ pub use bind::{Listener, bind};
 pub use serve::{BoundListener, Sources, serve};
 pub use status::{
     ClientsStatus, HeldStatus, LatencyStatus, ListenerStatus, NodeStatus, Percentiles, PoolStatus,
-    Status, WorkerStatus,
+    SentinelStatus, SentinelsStatus, Status, WorkerStatus,
 };

@@ -12,7 +12,8 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{self, Registry};
 use topology::{
-    ErrorKind, Health, NodeCounts, NodeView, PoolCounts, PoolView, Role, Snapshot, Time,
+    ErrorKind, Health, NodeCounts, NodeView, PoolCounts, PoolView, Role, SentinelView, Snapshot,
+    Time,
 };
 
 use crate::counts::{self, Counted};
@@ -58,6 +59,7 @@ impl Collector for Page {
         let mut out = Families { encoder };
         self.process(&mut out)?;
         self.pools_as_seen(&mut out)?;
+        self.sentinels(&mut out)?;
         self.pools_as_counted(&mut out)?;
         self.nodes_as_seen(&mut out)?;
         self.nodes_as_counted(&mut out)
@@ -180,6 +182,43 @@ impl Page {
     fn pools(&self) -> impl Iterator<Item = (&PoolView, Option<&PoolCounts>)> {
         let counts = &self.counted.sum.pools;
         self.snapshot.pools.iter().enumerate().map(|(index, view)| (&**view, counts.get(index)))
+    }
+}
+
+// === Sentinels ===
+
+type SentinelReading = (&'static Metric, fn(&SentinelView) -> u64);
+
+const SENTINEL_READINGS: [SentinelReading; 4] = [
+    (&names::SENTINEL_UP, |sentinel| sentinel.answers.into()),
+    (&names::SENTINEL_AGREES, |sentinel| sentinel.agrees.into()),
+    (&names::SENTINEL_TILT, |sentinel| sentinel.tilt.into()),
+    (&names::SENTINEL_EPOCH, |sentinel| sentinel.epoch),
+];
+
+impl Page {
+    /// Nothing of pools whose nodes come from elsewhere.
+    fn sentinels(&self, out: &mut Families<'_>) -> fmt::Result {
+        let watched =
+            || self.pools().filter_map(|(pool, _)| Some((&*pool.name, pool.sentinels.as_deref()?)));
+        out.family(
+            &names::POOL_SENTINELS,
+            watched().map(|(pool, view)| ([pool], Value::Count(view.known as u64))),
+        )?;
+        out.family(
+            &names::POOL_SENTINEL_MAJORITY,
+            watched().map(|(pool, view)| ([pool], flag(view.primary.is_some()))),
+        )?;
+        for (metric, read) in SENTINEL_READINGS {
+            out.family(
+                metric,
+                watched().flat_map(|(pool, view)| {
+                    let sentinels = view.sentinels.iter();
+                    sentinels.map(move |one| ([pool, &*one.name], Value::Count(read(one))))
+                }),
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Every metric: its name, kind, unit, labels and meaning. `docs/metrics.md` is rendered from here.
 //!
 //! Names follow the OpenMetrics rules: counters end in `_total`, and what has a unit ends in it
-//! (before `_total`). Labels are bounded by the configuration: `pool` and `node` by what it names,
+//! (before `_total`). Labels are bounded by the configuration: `pool` and `node` by what it names
+//! (at most 128 nodes and 32 Sentinels of a pool where Sentinels list them),
 //! `kind` and `role` by the lists in the help, `worker` by the number of workers.
 
 /// One metric family.
@@ -116,6 +117,18 @@ metrics! {
         "1 if some node may be sent reads by the pool's `reads`; 0: reads are held, then fail with NOREPLICA";
     POOL_PRIMARY_CHANGED = "redkeel_pool_primary_changed_timestamp_seconds", Gauge, Seconds, ["pool"],
         "When the pool's primary last changed, was lost or was found, since the Unix epoch";
+    POOL_SENTINELS = "redkeel_pool_sentinels", Gauge, None, ["pool"],
+        "Sentinels that there are known to be, of which a majority decides; only of pools with `sentinel`";
+    POOL_SENTINEL_MAJORITY = "redkeel_pool_sentinel_majority", Gauge, None, ["pool"],
+        "1 if a majority of the Sentinels names a primary; 0: the present one stays for as long as it continues";
+    SENTINEL_UP = "redkeel_sentinel_up", Gauge, None, ["pool", "sentinel"],
+        "1 if the Sentinel answers";
+    SENTINEL_AGREES = "redkeel_sentinel_agrees", Gauge, None, ["pool", "sentinel"],
+        "1 if the Sentinel names the primary that the majority names";
+    SENTINEL_TILT = "redkeel_sentinel_tilt", Gauge, None, ["pool", "sentinel"],
+        "1 if the Sentinel is in TILT: it does not trust its clock, and does not count";
+    SENTINEL_EPOCH = "redkeel_sentinel_epoch", Gauge, None, ["pool", "sentinel"],
+        "The configuration epoch of the primary that the Sentinel names; 0 where it does not answer";
     POOL_CLIENTS = "redkeel_pool_clients", Gauge, None, ["pool"],
         "Connected clients";
     POOL_CLIENTS_ACCEPTED = "redkeel_pool_clients_accepted_total", Counter, None, ["pool"],

@@ -1,15 +1,18 @@
 //! Builds a [`Status`] from the Snapshot and two samples of the counters. Pure.
 
 use histogram::Histogram;
-use topology::{ErrorKind, NodeCounts, NodeView, PoolCounts, PoolId, PoolView, Time};
+use topology::{
+    ErrorKind, NodeCounts, NodeView, PoolCounts, PoolId, PoolView, SentinelView, SentinelsView,
+    Time,
+};
 
 use crate::counts;
 use crate::latency::{between, percentiles};
 use crate::sampler::Window;
 use crate::serve::BoundListener;
 use crate::status::{
-    ClientsStatus, HeldStatus, LatencyStatus, ListenerStatus, NodeStatus, PoolStatus, Status,
-    WorkerStatus,
+    ClientsStatus, HeldStatus, LatencyStatus, ListenerStatus, NodeStatus, PoolStatus,
+    SentinelStatus, SentinelsStatus, Status, WorkerStatus,
 };
 
 /// What a report is made from, besides the counters.
@@ -87,6 +90,8 @@ fn pool(
                 mode: listener.mode.as_str().to_owned(),
             })
             .collect(),
+        source: if view.sentinels.is_some() { "sentinel" } else { "servers" }.to_owned(),
+        sentinels: view.sentinels.as_deref().map(sentinels),
         primary: primary.map(|node| node.name.to_string()),
         why: shard.map_or_else(String::new, |shard| shard.why.to_string()),
         since_seconds: shard.map_or(0.0, |shard| seconds(facts.now, shard.since)),
@@ -111,6 +116,28 @@ fn pool(
         retries: counts.retries_total,
         latency: change.latency(|pool| &pool.latency),
         nodes: nodes(facts.now, view, change),
+    }
+}
+
+fn sentinels(view: &SentinelsView) -> SentinelsStatus {
+    let one = |view: &SentinelView| SentinelStatus {
+        name: view.name.to_string(),
+        configured: view.configured,
+        answers: view.answers,
+        agrees: view.agrees,
+        tilt: view.tilt,
+        primary: view.primary.as_ref().map(ToString::to_string),
+        epoch: view.epoch,
+        why: view.why.to_string(),
+    };
+    SentinelsStatus {
+        master: view.master.to_string(),
+        primary: view.primary.as_ref().map(ToString::to_string),
+        epoch: view.epoch,
+        known: view.known,
+        needed: view.needed,
+        why: view.why.to_string(),
+        sentinels: view.sentinels.iter().map(one).collect(),
     }
 }
 

@@ -41,6 +41,12 @@ pub struct PoolStatus {
     pub name: String,
     /// Where clients connect to.
     pub listeners: Vec<ListenerStatus>,
+    /// Where its nodes come from: servers or sentinel.
+    #[serde(default)]
+    pub source: String,
+    /// What the Sentinels say; null where the nodes come from elsewhere.
+    #[serde(default)]
+    pub sentinels: Option<SentinelsStatus>,
     /// Name of the node that writes go to; null: writes are held.
     pub primary: Option<String>,
     /// Why this one, or why none.
@@ -76,6 +82,46 @@ pub struct ListenerStatus {
     pub address: String,
     /// split, write, read or tcp.
     pub mode: String,
+}
+
+/// What the Sentinels of a pool say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SentinelsStatus {
+    /// What they call the primary.
+    pub master: String,
+    /// The primary that a majority of them names; null: there is no majority.
+    pub primary: Option<String>,
+    /// The configuration epoch of that; 0 without a majority.
+    pub epoch: u64,
+    /// How many Sentinels there are known to be.
+    pub known: usize,
+    /// How many are a majority.
+    pub needed: usize,
+    /// Why there is no majority; empty where there is one.
+    pub why: String,
+    /// Each that is asked: those of the configuration, and those that they know.
+    pub sentinels: Vec<SentinelStatus>,
+}
+
+/// One Sentinel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SentinelStatus {
+    /// Its address, as configured or as another one tells it.
+    pub name: String,
+    /// Does it stand in the configuration?
+    pub configured: bool,
+    /// Does it answer?
+    pub answers: bool,
+    /// Does it name the primary that the majority names? One in TILT does not count.
+    pub agrees: bool,
+    /// It does not trust its clock.
+    pub tilt: bool,
+    /// The primary that it names; null where it does not answer.
+    pub primary: Option<String>,
+    /// Its configuration epoch; 0 where it does not answer.
+    pub epoch: u64,
+    /// Why it does not count, or that it does.
+    pub why: String,
 }
 
 /// The clients of a pool.

@@ -22,6 +22,7 @@ mod reference;
 mod render;
 mod secret;
 mod section;
+mod source;
 mod suggest;
 mod syntax;
 mod tree;
@@ -31,8 +32,8 @@ pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use load::{Context, Loaded, load};
 pub use model::{
     Admin, Auth, Config, Credentials, Dns, Endpoint, Health, Limits, Listener, Log, LogFormat,
-    LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, ServerName, TcpRole, Timeouts,
-    Upstream,
+    LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, Sentinel, ServerName, Source,
+    TcpRole, Timeouts, Upstream,
 };
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;

@@ -124,8 +124,8 @@ pub struct Pool {
     pub name: String,
     /// At least one.
     pub listeners: Vec<Listener>,
-    /// At least one. A name stands for every address that it resolves to.
-    pub servers: Vec<ServerName>,
+    /// Where its nodes come from.
+    pub source: Source,
     /// Which nodes take reads.
     pub reads: Reads,
     /// How one is chosen among those that may take a read.
@@ -142,7 +142,7 @@ pub struct Pool {
     pub refuse: Vec<String>,
     /// This proxy's zone.
     pub zone: Option<String>,
-    /// What is particular to one node, by the text of its [`ServerName`] in `servers`.
+    /// What is particular to one node, by the text of its [`ServerName`], or as Sentinel lists it.
     pub nodes: BTreeMap<String, NodeOptions>,
     /// How nodes are probed.
     pub health: Health,
@@ -152,6 +152,36 @@ pub struct Pool {
     pub limits: Limits,
     /// How the nodes are reached.
     pub upstream: Upstream,
+}
+
+impl Pool {
+    /// The nodes that the configuration names; none where Sentinels list them.
+    pub fn servers(&self) -> &[ServerName] {
+        match &self.source {
+            Source::Servers(servers) => servers,
+            Source::Sentinel(_) => &[],
+        }
+    }
+}
+
+/// Where the nodes of a pool come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// At least one. A name stands for every address that it resolves to.
+    Servers(Vec<ServerName>),
+    /// Redis Sentinels list them, and say who the primary is.
+    Sentinel(Sentinel),
+}
+
+/// The Sentinels of a pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sentinel {
+    /// What they call the primary.
+    pub master: String,
+    /// At least one; others are found by asking them.
+    pub sentinels: Vec<Endpoint>,
+    /// What they ask for.
+    pub credentials: Option<Credentials>,
 }
 
 /// One address that clients connect to.

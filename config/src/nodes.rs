@@ -73,6 +73,9 @@ fn server_name(
     if let Some(server) = server {
         return Some(server.value.to_string());
     }
+    if pool.field(pool::SERVERS.key).is_none() {
+        return listed_name(named, field, report);
+    }
     // What is wrong with `servers` was reported there.
     if !servers.is_empty() && !is_written(&field.key, pool.field(pool::SERVERS.key)) {
         let names: Vec<String> = servers.iter().map(|server| server.value.to_string()).collect();
@@ -86,6 +89,16 @@ fn server_name(
             .with_help(help);
     }
     None
+}
+
+/// Whether Sentinel lists such a node is not known yet.
+fn listed_name(endpoint: Option<ServerName>, field: &Field, report: &mut Report) -> Option<String> {
+    if endpoint.is_none() {
+        report
+            .error(field.key_span.clone(), format!("`{}` is no address", field.key))
+            .with_help("host and port in quotes, as Sentinel lists them: `\"10.0.0.1:6379\"`");
+    }
+    endpoint.map(|endpoint| endpoint.to_string())
 }
 
 fn is_written(text: &str, servers: Option<&Field>) -> bool {

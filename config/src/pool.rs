@@ -7,13 +7,11 @@ use crate::diagnostics::Report;
 use crate::kinds::{Durations, ModeName, Show};
 use crate::listeners::{self, Taken};
 use crate::load::Context;
-use crate::model::{
-    Auth, Credentials, Endpoint, Health, Limits, Listener, Pool, Timeouts, Upstream,
-};
+use crate::model::{Auth, Endpoint, Health, Limits, Listener, Pool, Timeouts, Upstream};
 use crate::nodes;
 use crate::options::{limits, pool, timing, upstream};
-use crate::secret;
 use crate::section::Section;
+use crate::source;
 use crate::tree::{Field, Span, Value};
 
 /// Longer names would fill status pages and metrics.
@@ -58,9 +56,8 @@ pub(crate) fn pool(
     let place = format!("`[{path}]`");
     let mut section = Section::new(&place, &pool::TABLE, fields, field.node.span.clone());
     section.check_unknown(report);
-    check_sources(&mut section, report);
     let listeners = listeners(&mut section, &field.key, taken, report);
-    let servers = nodes::servers(&mut section, report);
+    let (source, servers) = source::source(&mut section, &path, context, report);
     let (health, timeouts) = timing(&mut section, &path, report);
     let (limits, upstream) = capacity(&mut section, &path, context, report);
     let auth = section.setting(&pool::AUTH, report);
@@ -79,7 +76,7 @@ pub(crate) fn pool(
         refuse: section.setting(&pool::REFUSE, report),
         zone,
         nodes,
-        servers: servers.into_iter().map(|server| server.value).collect(),
+        source,
         health,
         timeouts,
         limits,
@@ -102,34 +99,6 @@ fn check_name(field: &Field, report: &mut Report) {
             "letters, digits, `-` and `_`, beginning with a letter or digit, at most {MAX_NAME_BYTES}"
         ));
     }
-}
-
-/// A pool has exactly one source of nodes.
-fn check_sources(section: &mut Section<'_>, report: &mut Report) {
-    let servers = section.field(pool::SERVERS.key);
-    let others: Vec<&Field> = section
-        .fields()
-        .iter()
-        .filter(|field| pool::OTHER_SOURCES.contains(&&*field.key))
-        .collect();
-    match (servers, others.first()) {
-        (None, None) => section.require(pool::SERVERS.key, pool::SERVERS.example, report),
-        (Some(servers), Some(other)) => {
-            report
-                .error(
-                    other.key_span.clone(),
-                    format!("two sources of nodes: `{}` and `{}`", servers.key, other.key),
-                )
-                .with_related(servers.key_span.clone(), "this is one already")
-                .with_help(format!(
-                    "keep `servers`: `{}` is not available in this version",
-                    other.key
-                ));
-            return section.check_later(&pool::OTHER_SOURCES, report);
-        }
-        _ => {}
-    }
-    section.check_later(&[], report);
 }
 
 fn listeners(
@@ -226,7 +195,13 @@ fn capacity(
     let place = format!("{path}.upstream");
     let mut upstream_section = pool.table("upstream", &place, &upstream::TABLE, report);
     let upstream = Upstream {
-        credentials: credentials(&mut upstream_section, context, report),
+        credentials: source::credentials(
+            &mut upstream_section,
+            &upstream::USERNAME,
+            &upstream::PASSWORD,
+            context,
+            report,
+        ),
         connections: upstream_section.setting(&upstream::CONNECTIONS, report),
     };
     let connections = Bound {
@@ -237,22 +212,6 @@ fn capacity(
     let lanes = Bound { section: &section, option: &limits::MAX_LANES, value: &limits.max_lanes };
     at_most(&connections, &lanes, report);
     (limits, upstream)
-}
-
-fn credentials(
-    section: &mut Section<'_>,
-    context: &Context<'_>,
-    report: &mut Report,
-) -> Option<Credentials> {
-    let username = section.placed(&upstream::USERNAME, report);
-    let password = section.placed(&upstream::PASSWORD, report);
-    if let (Some(username), None) = (&username, section.field(upstream::PASSWORD.key)) {
-        report
-            .error(username.span.clone(), "`username` without `password`")
-            .with_help("for example `password = { env = \"REDIS_PASSWORD\" }`");
-    }
-    let password = secret::resolve(upstream::PASSWORD.key, password?, context.secrets, report)?;
-    Some(Credentials { username: username.map(|username| username.value), password })
 }
 
 /// With `auth = "none"` and credentials, whoever can connect is let in with them.

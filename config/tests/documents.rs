@@ -36,22 +36,37 @@ fn the_sample_file_means_the_defaults() {
 /// What is commented out is an example that works.
 #[test]
 fn the_sample_file_loads_with_every_example() {
-    let sample = config::sample_file();
-    let uncommented: Vec<&str> = sample
-        .lines()
-        .map(|line| match line.strip_prefix("# ") {
-            Some(code) if code.starts_with('[') || is_option(code) => code,
-            _ => line,
-        })
-        .collect();
-    let loaded = config::load("sample", &uncommented.join("\n"), &CONTEXT)
-        .unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
-    let pool = &loaded.config.pools[0];
+    let pool = uncommented(|line| line.starts_with("servers = "));
+    let config::Source::Sentinel(sentinel) = &pool.source else { panic!("{pool:?}") };
+    assert_eq!((&*sentinel.master, sentinel.sentinels.len()), ("mymaster", 3));
+    let credentials = sentinel.credentials.as_ref().unwrap();
+    assert_eq!(credentials.username.as_deref(), Some("sentinel-user"));
+    // The other source, in the place of the table.
+    let mut in_table = false;
+    let pool = uncommented(|line| {
+        in_table = line == "[pool.main.sentinel]" || (in_table && !line.starts_with('['));
+        in_table
+    });
+    assert_eq!(pool.servers().len(), 3);
     assert_eq!(pool.nodes.keys().collect::<Vec<_>>(), ["10.0.0.3:6379"]);
     assert_eq!(pool.zone.as_deref(), Some("eu-west-1a"));
     let credentials = pool.upstream.credentials.as_ref().unwrap();
     assert_eq!(credentials.username.as_deref(), Some("app"));
     assert_eq!(credentials.password.reveal(), "from-the-environment");
+}
+
+/// The pool of the sample with its examples, but for some lines.
+#[allow(clippy::panic, reason = "a test fails by panicking")]
+fn uncommented(mut leave_out: impl FnMut(&str) -> bool) -> config::Pool {
+    let sample = config::sample_file();
+    let lines = sample.lines().map(|line| match line.strip_prefix("# ") {
+        Some(code) if code.starts_with('[') || is_option(code) => code,
+        _ => line,
+    });
+    let lines: Vec<&str> = lines.filter(|line| !leave_out(line)).collect();
+    let mut loaded = config::load("sample", &lines.join("\n"), &CONTEXT)
+        .unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    loaded.config.pools.remove(0)
 }
 
 fn is_option(line: &str) -> bool {

@@ -38,6 +38,11 @@ impl Connection {
         })
     }
 
+    /// Sends a request whose replies are read by [`Self::read`].
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
+        self.stream.write_all(request).await.map_err(|_| Failure::Lost)
+    }
+
     /// Sends `request` and reads so many replies. After a failure the connection is of no further use.
     pub(crate) async fn ask(
         &mut self,
@@ -61,8 +66,8 @@ impl Connection {
         Ok(values)
     }
 
-    /// The next reply; `None` if the connection was closed or reset.
-    async fn read(&mut self) -> Result<Option<Value>, Failure> {
+    /// The next reply; `None` if the connection was closed or reset. May be dropped while it waits.
+    pub(crate) async fn read(&mut self) -> Result<Option<Value>, Failure> {
         loop {
             match Value::parse(&self.input, &LIMITS) {
                 Ok(Some((value, len))) => {

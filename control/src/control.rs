@@ -64,7 +64,7 @@ impl Control {
         loop {
             let now = self.clock.now();
             for pool in &mut self.pools {
-                pool.drive(&mut tasks, now);
+                pool.drive(&mut tasks, &mut self.ids, now);
             }
             self.renew(now);
             let due = self.pools.iter().map(Pool::next_due).min().unwrap_or(Time::MAX);

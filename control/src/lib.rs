@@ -2,8 +2,8 @@
 //! what follows from that.
 //!
 //! What follows is decided in `topology`, by [`topology::PoolState`]; here are the sockets, the clock and the log. All
-//! of it is one future, [`Control::run`], that suits a runtime of one thread: a loop that owns the pools, and per node
-//! a task that owns the probe connection.
+//! of it is one future, [`Control::run`], that suits a runtime of one thread: a loop that owns the pools, per node a
+//! task that owns the probe connection, and per Sentinel one that asks it and one that listens to it.
 
 mod clock;
 mod connection;
@@ -12,7 +12,9 @@ mod evidence;
 mod log;
 mod pool;
 mod prober;
+mod request;
 mod resolver;
+mod sentinel;
 mod settings;
 
 pub use control::Control;

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::Credentials;
+use config::{Credentials, Source};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use topology::{
-    Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, Server, Sighting, Time,
+    Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, SentinelId, Server, Sighting,
+    Time,
 };
 use tracing::debug;
 
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::log::log;
 use crate::prober::{Order, Prober, Report, Reports};
 use crate::resolver::Resolver;
+use crate::sentinel::Sentinel;
 use crate::settings;
 
 /// Orders that may wait for a prober: a probe and a question.
@@ -31,9 +33,24 @@ pub(crate) struct Pool {
     credentials: Option<Arc<Credentials>>,
     probe_timeout: Duration,
     probers: HashMap<NodeId, mpsc::Sender<Order>>,
-    /// The reducer may have other nodes than there are probers for.
+    sentinel_credentials: Option<Arc<Credentials>>,
+    sentinels: HashMap<SentinelId, SentinelTasks>,
+    /// The reducer may have other nodes, or Sentinels, than there are tasks for.
     nodes_changed: bool,
     view: Arc<PoolView>,
+}
+
+/// The tasks of a Sentinel; they end when this is dropped.
+#[derive(Debug)]
+struct SentinelTasks {
+    polls: mpsc::Sender<()>,
+    listener: AbortHandle,
+}
+
+impl Drop for SentinelTasks {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
 }
 
 /// What a pool needs to start tasks.
@@ -52,9 +69,19 @@ impl Pool {
     ) -> Self {
         let name: Arc<str> = config.name.as_str().into();
         let settings = settings::settings(config);
-        let servers = settings::servers(config);
         let seed = fastrand::u64(..);
-        let state = PoolState::new(Arc::clone(&name), settings, servers, ids, seed);
+        let (state, sentinel_credentials) = match &config.source {
+            Source::Servers(servers) => {
+                let servers = settings::servers(config, servers);
+                (PoolState::new(Arc::clone(&name), settings, servers, ids, seed), None)
+            }
+            Source::Sentinel(sentinel) => {
+                let sentinels = settings::sentinels(config, sentinel);
+                let state =
+                    PoolState::of_sentinels(Arc::clone(&name), settings, sentinels, ids, seed);
+                (state, sentinel.credentials.clone().map(Arc::new))
+            }
+        };
         let view = Arc::new(state.view());
         Self {
             id,
@@ -64,6 +91,8 @@ impl Pool {
             credentials: config.upstream.credentials.clone().map(Arc::new),
             probe_timeout: config.health.timeout,
             probers: HashMap::new(),
+            sentinel_credentials,
+            sentinels: HashMap::new(),
             nodes_changed: true,
             view,
         }
@@ -102,9 +131,14 @@ impl Pool {
             Report::Observed(observation) => self.state.observe(observation, now),
             Report::Resolved { server, answer } => {
                 let index = self.state.servers().iter().position(|known| known.name == server);
+                // Sentinel may have ceased to list it meanwhile.
                 let Some(index) = index else { return };
                 self.nodes_changed = true;
                 self.state.resolved(index, answer, ids, now)
+            }
+            Report::Sentinel { sentinel, observation } => {
+                self.nodes_changed = true;
+                self.state.observe_sentinel(sentinel, observation, ids, now)
             }
             Report::Described { names, answer } => {
                 self.state.described(names, answer, now);
@@ -119,7 +153,10 @@ impl Pool {
     }
 
     /// Does what is due.
-    pub(crate) fn drive(&mut self, tasks: &mut Tasks, now: Time) {
+    pub(crate) fn drive(&mut self, tasks: &mut Tasks, ids: &mut NodeIds, now: Time) {
+        let events = self.state.elapse(ids, now);
+        self.nodes_changed |= !events.is_empty();
+        self.log(&events);
         if std::mem::take(&mut self.nodes_changed) {
             self.reconcile(tasks);
         }
@@ -128,6 +165,11 @@ impl Pool {
         }
         for server in self.state.take_lookups(now) {
             self.look_up(&self.state.servers()[server], tasks);
+        }
+        for sentinel in self.state.take_polls(now) {
+            // The reducer has at most one poll on its way: there is room.
+            let sent = self.sentinels.get(&sentinel).map(|tasks| tasks.polls.try_send(()));
+            debug_assert!(matches!(sent, Some(Ok(()))), "{sentinel:?} cannot be told: {sent:?}");
         }
         if let Some((node, names)) = self.state.take_question() {
             self.order(node, Order::Describe(names));
@@ -160,6 +202,33 @@ impl Pool {
             let (orders, receiver) = mpsc::channel(ORDERS);
             tasks.set.spawn(prober.run(receiver));
             self.probers.insert(node, orders);
+        }
+        self.reconcile_sentinels(tasks);
+    }
+
+    /// The same for the Sentinels.
+    fn reconcile_sentinels(&mut self, tasks: &mut Tasks) {
+        let Some(master) = self.state.master().cloned() else { return };
+        let known: Vec<_> =
+            self.state.sentinels().map(|(id, name)| (id, Arc::clone(name))).collect();
+        self.sentinels.retain(|id, _| known.iter().any(|(sentinel, _)| sentinel == id));
+        for (id, name) in known {
+            if self.sentinels.contains_key(&id) {
+                continue;
+            }
+            let sentinel = Sentinel {
+                pool: self.id,
+                id,
+                name,
+                master: Arc::clone(&master),
+                credentials: self.sentinel_credentials.clone(),
+                clock: tasks.clock,
+                reports: tasks.reports.clone(),
+            };
+            let (polls, receiver) = mpsc::channel(1);
+            tasks.set.spawn(sentinel.clone().ask(receiver));
+            let listener = tasks.set.spawn(sentinel.listen());
+            self.sentinels.insert(id, SentinelTasks { polls, listener });
         }
     }
 

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Credentials;
-use resp::{Value, write_command};
+use resp::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use topology::{
     Address, Answer, Failure, Learned, NodeId, Observation, PoolId, Probed, Process, Refusal,
-    Replication, Resolved, RoleReply, Serving, Time,
+    Replication, Resolved, RoleReply, SentinelId, SentinelObservation, Serving, Time,
 };
 
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::request::{Request, blame, refusal};
 
 /// What a prober is told to do.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) enum Report {
     Described { names: Vec<Box<[u8]>>, answer: Option<Vec<Option<Learned>>> },
     /// The end of a lookup of this server's name.
     Resolved { server: Arc<str>, answer: Result<Resolved, Box<str>> },
+    /// Of a Sentinel.
+    Sentinel { sentinel: SentinelId, observation: SentinelObservation },
 }
 
 /// Where the reports of all pools arrive.
@@ -203,26 +206,8 @@ impl Prober {
         let Some(credentials) = self.credentials.as_ref().filter(|_| !link.authenticated) else {
             return false;
         };
-        let password = credentials.password.reveal().as_bytes();
-        match &credentials.username {
-            Some(username) => request.add(&[b"AUTH", username.as_bytes(), password]),
-            None => request.add(&[b"AUTH", password]),
-        }
+        request.authenticate(credentials);
         true
-    }
-}
-
-/// Commands that leave in one write.
-#[derive(Default)]
-struct Request {
-    bytes: Vec<u8>,
-    commands: usize,
-}
-
-impl Request {
-    fn add(&mut self, command: &[&[u8]]) {
-        write_command(&mut self.bytes, command);
-        self.commands += 1;
     }
 }
 
@@ -230,20 +215,5 @@ async fn ended(link: &mut Option<Link>) {
     match link {
         Some(link) => link.connection.ended().await,
         None => std::future::pending().await,
-    }
-}
-
-fn refusal(reply: &Value) -> Option<Refusal> {
-    match reply {
-        Value::Error(text) => Some(Refusal::from_error(text)),
-        _ => None,
-    }
-}
-
-/// Where AUTH was refused, that is why the rest was.
-fn blame(why: Refusal, auth: &Option<Refusal>) -> Refusal {
-    match (&why, auth) {
-        (Refusal::NoAuth, Some(refused)) => refused.clone(),
-        _ => why,
     }
 }

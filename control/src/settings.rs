@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use config::{Endpoint, Pool, Reads, ServerName};
-use topology::{Address, Server, Settings};
+use config::{Endpoint, Pool, Reads, Sentinel, ServerName};
+use topology::{Address, SentinelSettings, Server, Settings};
 
 pub(crate) fn settings(pool: &Pool) -> Settings {
     Settings {
@@ -18,19 +18,37 @@ pub(crate) fn settings(pool: &Pool) -> Settings {
     }
 }
 
-pub(crate) fn servers(pool: &Pool) -> Vec<Server> {
-    let server = |server: &ServerName| {
-        let name = server.to_string();
-        let options = pool.nodes.get(&name).cloned().unwrap_or_default();
-        Server {
-            name: name.into(),
-            address: fixed_address(server),
-            weight: options.weight,
-            backup: options.backup,
-            zone: options.zone.map(Into::into),
-        }
-    };
-    pool.servers.iter().map(server).collect()
+pub(crate) fn servers(pool: &Pool, servers: &[ServerName]) -> Vec<Server> {
+    servers
+        .iter()
+        .map(|endpoint| server(pool, endpoint.to_string(), fixed_address(endpoint)))
+        .collect()
+}
+
+/// The Sentinels, and what is configured for nodes that they may list.
+pub(crate) fn sentinels(pool: &Pool, sentinel: &Sentinel) -> SentinelSettings {
+    let nodes = pool.nodes.keys().map(|name| {
+        let listed = Server::of(name.as_str().into());
+        server(pool, name.clone(), listed.address)
+    });
+    SentinelSettings {
+        master: sentinel.master.as_str().into(),
+        sentinels: sentinel.sentinels.iter().map(|name| name.to_string().into()).collect(),
+        hold: pool.timeouts.hold,
+        nodes: nodes.collect(),
+    }
+}
+
+/// With what is particular to it.
+fn server(pool: &Pool, name: String, address: Option<Address>) -> Server {
+    let options = pool.nodes.get(&name).cloned().unwrap_or_default();
+    Server {
+        name: name.into(),
+        address,
+        weight: options.weight,
+        backup: options.backup,
+        zone: options.zone.map(Into::into),
+    }
 }
 
 fn fixed_address(server: &ServerName) -> Option<Address> {

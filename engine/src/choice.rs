@@ -129,6 +129,7 @@ mod tests {
         pool.update(&PoolView {
             name: "main".into(),
             shards: vec![shard],
+            sentinels: None,
             learned: Arc::default(),
         });
         pool

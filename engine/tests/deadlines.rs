@@ -139,6 +139,11 @@ fn snapshot(version: u64, primary: Option<NodeId>, proven_at: Time) -> Snapshot 
         since: Time::ZERO,
         nodes: vec![node],
     };
-    let pool = PoolView { name: "main".into(), shards: vec![shard], learned: Arc::default() };
+    let pool = PoolView {
+        name: "main".into(),
+        shards: vec![shard],
+        sentinels: None,
+        learned: Arc::default(),
+    };
     Snapshot { version, pools: vec![Arc::new(pool)] }
 }

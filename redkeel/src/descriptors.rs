@@ -1,6 +1,6 @@
 //! File descriptors: the limit is raised as far as it goes, and the pools' limits fit into it.
 
-use config::{Config, Limits};
+use config::{Config, Limits, Source};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Log, event loops, wakers, administration endpoint and its connections, probes, resolver.
@@ -28,6 +28,10 @@ pub(crate) fn provide(config: &mut Config) {
     fit(config, available);
 }
 
+/// Nodes and Sentinels of a pool whose nodes Sentinels list: more than most have.
+const LISTED_NODES: usize = 8;
+const SENTINELS: usize = 8;
+
 /// What all pools need if every limit is reached.
 fn wanted(config: &Config) -> u64 {
     let clients: u64 = config.pools.iter().map(|pool| clients_and_pinned(&pool.limits)).sum();
@@ -40,11 +44,15 @@ fn clients_and_pinned(limits: &Limits) -> u64 {
 }
 
 /// What is needed beside clients and their pinned connections: twice the lanes (a new one may be opened
-/// before the old one is closed), a probe for each node, listeners.
+/// before the old one is closed), a probe for each node, two connections for each Sentinel, listeners.
 fn fixed(config: &Config) -> u64 {
     let pools = config.pools.iter().map(|pool| {
         let lanes = config.workers * pool.upstream.connections * 2;
-        (pool.servers.len() * (lanes + 1) + pool.listeners.len()) as u64
+        let (nodes, sentinels) = match &pool.source {
+            Source::Servers(servers) => (servers.len(), 0),
+            Source::Sentinel(_) => (LISTED_NODES, SENTINELS),
+        };
+        (nodes * (lanes + 1) + 2 * sentinels + pool.listeners.len()) as u64
     });
     OTHERS + pools.sum::<u64>()
 }

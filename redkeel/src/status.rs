@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use admin::{NodeStatus, Percentiles, PoolStatus, Status};
+use admin::{NodeStatus, Percentiles, PoolStatus, SentinelsStatus, Status};
 use anyhow::Context;
 use config::Endpoint;
 
@@ -76,6 +76,9 @@ fn pool_text(pool: &PoolStatus) -> String {
     let primary = pool.primary.as_deref().unwrap_or("none");
     let since = duration(pool.since_seconds);
     push(&mut text, format_args!("  primary  {primary}, for {since}: {}\n", pool.why));
+    if let Some(sentinels) = &pool.sentinels {
+        push(&mut text, format_args!("  source   {}\n", sentinels_line(sentinels)));
+    }
     push(
         &mut text,
         format_args!(
@@ -107,7 +110,36 @@ fn pool_text(pool: &PoolStatus) -> String {
     for node in &pool.nodes {
         table.row(node_row(pool, node));
     }
-    text + &table.render("  ")
+    text += &table.render("  ");
+    if let Some(sentinels) = &pool.sentinels {
+        text += &sentinels_table(sentinels);
+    }
+    text
+}
+
+fn sentinels_line(sentinels: &SentinelsStatus) -> String {
+    let agreeing = sentinels.sentinels.iter().filter(|sentinel| sentinel.agrees).count();
+    match &sentinels.primary {
+        Some(primary) => format!(
+            "sentinel {}: {agreeing} of {} name {primary}, epoch {}",
+            sentinels.master, sentinels.known, sentinels.epoch
+        ),
+        None => format!("sentinel {}: {}", sentinels.master, sentinels.why),
+    }
+}
+
+fn sentinels_table(sentinels: &SentinelsStatus) -> String {
+    let mut table = Table::new(["SENTINEL", "ANSWERS", "NAMES", ">EPOCH", "WHY"]);
+    for sentinel in &sentinels.sentinels {
+        table.row([
+            sentinel.name.clone(),
+            if sentinel.answers { "yes" } else { "no" }.to_owned(),
+            sentinel.primary.clone().unwrap_or_else(|| "-".to_owned()),
+            sentinel.epoch.to_string(),
+            sentinel.why.clone(),
+        ]);
+    }
+    table.render("  ")
 }
 
 /// What an operator should know of at once; `None`: nothing.

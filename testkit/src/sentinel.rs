@@ -1,5 +1,6 @@
 //! Real Redis Sentinels.
 
+use std::io;
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub struct SentinelBuilder {
     quorum: usize,
     down_after: Duration,
     failover_timeout: Duration,
+    password: Option<String>,
 }
 
 impl SentinelBuilder {
@@ -50,6 +52,12 @@ impl SentinelBuilder {
         self
     }
 
+    /// What they ask of whoever connects, and of each other.
+    pub fn requirepass(mut self, password: &str) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
     /// Starts the Sentinels and waits until each knows the others and all of `replicas`.
     ///
     /// # Panics
@@ -69,7 +77,7 @@ impl SentinelBuilder {
         let folder = Folder::new("sentinel");
         let port = Port::free();
         let name = &self.name;
-        let config = format!(
+        let mut config = format!(
             "port {}\nbind 127.0.0.1\ndir .\n\
              sentinel monitor {name} {} {} {}\n\
              sentinel down-after-milliseconds {name} {}\n\
@@ -82,11 +90,16 @@ impl SentinelBuilder {
             self.down_after.as_millis(),
             self.failover_timeout.as_millis(),
         );
+        if let Some(password) = &self.password {
+            config += &format!("requirepass {password}\nsentinel sentinel-pass {password}\n");
+        }
         folder.write("sentinel.conf", &config);
         let mut command = Command::new("redis-server");
         command.current_dir(folder.path()).args(["sentinel.conf", "--sentinel"]);
         let process = Process::start("sentinel", command, folder.path().join("log"));
-        Sentinel { process, address: Address::Tcp(port.address()), _port: port, _folder: folder }
+        let address = Address::Tcp(port.address());
+        let password = self.password.clone();
+        Sentinel { process, address, password, _port: port, _folder: folder }
     }
 }
 
@@ -106,12 +119,29 @@ impl Sentinels {
             quorum: 2,
             down_after: Duration::from_secs(1),
             failover_timeout: Duration::from_secs(10),
+            password: None,
         }
     }
 
     /// Each of them.
     pub fn nodes(&mut self) -> &mut [Sentinel] {
         &mut self.nodes
+    }
+
+    /// Where they listen.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.nodes.iter().map(|node| node.address.clone()).collect()
+    }
+
+    /// Makes the first of them replace the primary, whatever its state (`SENTINEL FAILOVER`).
+    ///
+    /// # Panics
+    ///
+    /// When it refuses.
+    #[track_caller]
+    pub fn failover(&self) {
+        let reply = self.nodes[0].client().command(["SENTINEL", "FAILOVER", &self.name]);
+        assert_eq!(reply, crate::simple("OK"));
     }
 
     /// What the first living Sentinel believes to be the primary: `host:port`.
@@ -126,6 +156,7 @@ pub struct Sentinel {
     // Before the folder: the process goes first.
     process: Process,
     address: Address,
+    password: Option<String>,
     _port: Port,
     _folder: Folder,
 }
@@ -156,8 +187,27 @@ impl Sentinel {
         self.process.signal(Signal::CONT);
     }
 
-    fn primary(&self, name: &str) -> Option<String> {
-        let mut client = Client::try_connect(&self.address).ok()?;
+    /// A connection to it, with its password.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be had.
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        self.try_client().expect("a Sentinel that can be reached")
+    }
+
+    fn try_client(&self) -> io::Result<Client> {
+        let mut client = Client::try_connect(&self.address)?;
+        if let Some(password) = &self.password {
+            client.try_command(["AUTH", password])?;
+        }
+        Ok(client)
+    }
+
+    /// The primary that it names: `host:port`; `None` if it does not answer or knows none.
+    pub fn primary(&self, name: &str) -> Option<String> {
+        let mut client = self.try_client().ok()?;
         let reply = client.try_command(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).ok()?;
         let [host, port] = reply.as_array()? else { return None };
         let text = |value: &resp::Value| {
@@ -170,7 +220,8 @@ impl Sentinel {
         // `master0:name=…,status=ok,address=…,slaves=2,sentinels=3`
         let wanted = format!("slaves={replicas},sentinels={}", peers + 1);
         eventually(START, &format!("the Sentinels of {name} to find each other"), || {
-            let info = Client::try_connect(&self.address)
+            let info = self
+                .try_client()
                 .and_then(|mut client| client.try_info("sentinel"))
                 .map_err(|error| error.to_string())?;
             let line = info.get("master0").cloned().unwrap_or_default();

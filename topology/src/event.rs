@@ -28,6 +28,40 @@ pub enum EventKind {
     },
     /// A name that could not be resolved can be again.
     Resolved,
+    /// Sentinel lists a node that was not known.
+    Listed,
+    /// No Sentinel lists this node any more.
+    Unlisted,
+    /// This Sentinel, which did not, answers again.
+    SentinelAnswers,
+    /// This Sentinel does not answer, or nothing that could be used.
+    SentinelSilent {
+        /// What it does instead.
+        why: Arc<str>,
+    },
+    /// Another Sentinel knows this one.
+    SentinelFound,
+    /// No Sentinel knows this one any more.
+    SentinelForgotten,
+    /// A majority of the Sentinels names this node as the primary.
+    Named {
+        /// In this configuration epoch.
+        epoch: u64,
+    },
+    /// No majority of the Sentinels names a primary.
+    NobodyNamed {
+        /// Why not.
+        why: Arc<str>,
+    },
+    /// Writes to this primary wait: a Sentinel is about to replace it.
+    HoldBegins {
+        /// Which one.
+        why: Arc<str>,
+    },
+    /// Writes to this node do not wait for that any more.
+    HoldEnds,
+    /// Writes to this primary go on, although a Sentinel still says that it is about to replace it.
+    HoldExpires,
     /// The node answers.
     Up {
         /// What it says it is.
@@ -103,6 +137,9 @@ impl Event {
     pub fn is_warning(&self) -> bool {
         match self.kind {
             EventKind::Unresolved { .. }
+            | EventKind::SentinelSilent { .. }
+            | EventKind::NobodyNamed { .. }
+            | EventKind::HoldExpires
             | EventKind::Down { .. }
             | EventKind::Silent { .. }
             | EventKind::PrimaryLost { .. }
@@ -111,6 +148,14 @@ impl Event {
             | EventKind::Fenced { .. }
             | EventKind::PossibleLoss { .. } => true,
             EventKind::Added
+            | EventKind::Listed
+            | EventKind::Unlisted
+            | EventKind::SentinelAnswers
+            | EventKind::SentinelFound
+            | EventKind::SentinelForgotten
+            | EventKind::Named { .. }
+            | EventKind::HoldBegins { .. }
+            | EventKind::HoldEnds
             | EventKind::Removed
             | EventKind::Resolved
             | EventKind::Up { .. }
@@ -132,6 +177,28 @@ impl fmt::Display for EventKind {
                 write!(f, "cannot be resolved ({why}): addresses known before stay in use")
             }
             Self::Resolved => f.write_str("can be resolved again"),
+            Self::Listed => f.write_str("is a new node: Sentinel lists it"),
+            Self::Unlisted => f.write_str("is no node any more: no Sentinel lists it"),
+            Self::SentinelAnswers => f.write_str("(a Sentinel) answers again"),
+            Self::SentinelSilent { why } => write!(f, "(a Sentinel) is not counted: it {why}"),
+            Self::SentinelFound => f.write_str("(a Sentinel) is asked too: another one knows it"),
+            Self::SentinelForgotten => {
+                f.write_str("(a Sentinel) is not asked any more: no other one knows it")
+            }
+            Self::Named { epoch } => {
+                write!(f, "is the primary that a majority of the Sentinels names, epoch {epoch}")
+            }
+            Self::NobodyNamed { why } => write!(
+                f,
+                "the Sentinels name no primary ({why}): the present one stays for as long as it continues"
+            ),
+            Self::HoldBegins { why } => write!(f, "gets no writes for now: {why}"),
+            Self::HoldEnds => {
+                f.write_str("no longer has its writes held on the word of a Sentinel")
+            }
+            Self::HoldExpires => f.write_str(
+                "gets writes again: the Sentinel that was about to replace it took too long",
+            ),
             Self::Up { role, readable } => {
                 let reads = if *readable { "takes reads" } else { "takes no reads yet" };
                 write!(f, "is up, role {role}, {reads}")

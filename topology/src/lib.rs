@@ -8,6 +8,7 @@
 //! This crate does no I/O and reads no clock.
 
 mod address;
+mod authority;
 mod counts;
 mod event;
 mod evidence;
@@ -30,6 +31,7 @@ mod refusal;
 mod replication;
 mod role_reply;
 mod schedule;
+mod sentinel;
 mod settings;
 mod shard;
 mod shown;
@@ -49,6 +51,10 @@ pub use publish::Published;
 pub use refusal::{Refusal, printable};
 pub use replication::Replication;
 pub use role_reply::{Link, RoleReply};
+pub use sentinel::{
+    SentinelAnswer, SentinelEvent, SentinelId, SentinelObservation, SentinelSettings, SentinelView,
+    SentinelsView,
+};
 pub use settings::{Resolved, Server, Settings, Target};
 pub use snapshot::{
     CommandFlags, Health, Lag, Learned, LearnedCommands, NodeId, NodeView, PoolId, PoolView, Role,

@@ -35,6 +35,21 @@ impl Names {
         Self(servers.iter().map(|server| Name::new(server.address.clone())).collect())
     }
 
+    /// The same for other servers: what is known of those that stay is kept.
+    pub(crate) fn renewed(&self, before: &[Server], after: &[Server]) -> Self {
+        let known = |server: &Server| {
+            let index = before.iter().position(|before| before.name == server.name)?;
+            self.0.get(index).cloned()
+        };
+        let name = |server| known(server).unwrap_or_else(|| Name::new(server.address.clone()));
+        Self(after.iter().map(name).collect())
+    }
+
+    /// The addresses of one server.
+    pub(crate) fn addresses_of(&self, server: usize) -> impl Iterator<Item = &Address> {
+        self.0.get(server).into_iter().flat_map(|name| &name.targets).map(|target| &target.address)
+    }
+
     /// Has every name been resolved, or failed to, at least once?
     pub(crate) fn are_heard(&self) -> bool {
         self.0.iter().all(|name| name.heard)

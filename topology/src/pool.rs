@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authority::{Authority, Saying};
 use crate::event::{Event, EventKind};
 use crate::learning::Learning;
 use crate::names::Names;
 use crate::node::Node;
+use crate::sentinel::Sentinels;
 use crate::shard::Shard;
 use crate::{
-    Address, Learned, NodeId, NodeView, Observation, PoolView, Resolved, Server, Settings,
-    ShardView, Target, Time,
+    Address, Learned, NodeId, NodeView, Observation, PoolView, Resolved, SentinelId,
+    SentinelObservation, SentinelSettings, Server, Settings, ShardView, Target, Time,
 };
 
 /// At most so often is a view published only because a replica's lag is another.
@@ -46,6 +48,9 @@ pub struct PoolState {
     servers: Vec<Server>,
     names: Names,
     shard: Shard,
+    sentinels: Option<Sentinels>,
+    /// When something was last new at a node.
+    news_at: Time,
     learning: Learning,
     /// State of the random numbers that spread the probes.
     random: u64,
@@ -71,6 +76,8 @@ impl PoolState {
             servers,
             names,
             shard: Shard::new(),
+            sentinels: None,
+            news_at: Time::ZERO,
             learning: Learning::default(),
             random: seed,
             published: None,
@@ -78,6 +85,20 @@ impl PoolState {
             settled: false,
         };
         pool.reconcile(ids);
+        pool.conclude(Time::ZERO);
+        pool
+    }
+
+    /// A pool whose nodes Sentinels will list.
+    pub fn of_sentinels(
+        name: Arc<str>,
+        settings: Settings,
+        sentinels: SentinelSettings,
+        ids: &mut NodeIds,
+        seed: u64,
+    ) -> Self {
+        let mut pool = Self::new(name, settings, Vec::new(), ids, seed);
+        pool.sentinels = Some(Sentinels::new(sentinels));
         pool.conclude(Time::ZERO);
         pool
     }
@@ -121,9 +142,52 @@ impl PoolState {
         events
     }
 
-    /// The servers, as they are configured.
+    /// The Sentinels to ask, and to listen to.
+    pub fn sentinels(&self) -> impl Iterator<Item = (SentinelId, &Arc<str>)> {
+        self.sentinels.iter().flat_map(Sentinels::addresses)
+    }
+
+    /// What the Sentinels call the primary.
+    pub fn master(&self) -> Option<&Arc<str>> {
+        self.sentinels.as_ref().map(Sentinels::master)
+    }
+
+    /// The servers, as they are configured or as Sentinels list them.
     pub fn servers(&self) -> &[Server] {
         &self.servers
+    }
+
+    /// Takes in what was observed of a Sentinel. The nodes, the servers and the Sentinels may be others afterwards.
+    pub fn observe_sentinel(
+        &mut self,
+        sentinel: SentinelId,
+        observation: SentinelObservation,
+        ids: &mut NodeIds,
+        now: Time,
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        if let Some(sentinels) = &mut self.sentinels {
+            sentinels.observe(sentinel, observation, now, &mut events);
+        }
+        events.extend(self.relist(ids, now));
+        events.extend(self.conclude(now));
+        events
+    }
+
+    /// Lets happen what time alone brings. The nodes and the servers may be others afterwards.
+    pub fn elapse(&mut self, ids: &mut NodeIds, now: Time) -> Vec<Event> {
+        let change = self.sentinels.as_ref().map_or(Time::MAX, Sentinels::next_change);
+        if change > now {
+            return Vec::new();
+        }
+        let mut events = self.relist(ids, now);
+        events.extend(self.conclude(now));
+        events
+    }
+
+    /// The Sentinels that are to be asked now. The caller asks them all.
+    pub fn take_polls(&mut self, now: Time) -> Vec<SentinelId> {
+        self.sentinels.as_mut().map_or_else(Vec::new, |sentinels| sentinels.take_polls(now))
     }
 
     /// Holds the writes because the primary is about to be replaced, for the reason given; `None`: lets them go.
@@ -180,7 +244,8 @@ impl PoolState {
     pub fn next_due(&self) -> Time {
         let probes = self.shard.nodes.iter().map(|node| self.shard.due(node, &self.settings));
         let lookups = (0..self.servers.len()).map(|server| self.lookup_due(server));
-        probes.chain(lookups).min().unwrap_or(Time::MAX)
+        let sentinels = self.sentinels.iter().map(Sentinels::next_due);
+        probes.chain(lookups).chain(sentinels).min().unwrap_or(Time::MAX)
     }
 
     /// The view as it is now, whether or not anybody needs a new one.
@@ -188,6 +253,7 @@ impl PoolState {
         PoolView {
             name: Arc::clone(&self.name),
             shards: vec![self.shard.view(&self.servers)],
+            sentinels: self.sentinels.as_ref().map(|sentinels| Arc::clone(sentinels.view())),
             learned: Arc::clone(self.learning.learned()),
         }
     }
@@ -213,7 +279,52 @@ impl PoolState {
     }
 
     fn conclude(&mut self, now: Time) -> Vec<Event> {
-        self.shard.conclude(&self.settings, self.names.are_heard(), now)
+        let sentinels_heard = self.sentinels.as_ref().is_none_or(Sentinels::are_heard);
+        self.shard.authority = self.authority();
+        self.shard.alarmed =
+            self.sentinels.as_ref().is_some_and(|sentinels| sentinels.is_alarmed(now));
+        let settled = self.names.are_heard() && sentinels_heard;
+        let mut events = self.shard.conclude(&self.settings, settled, now);
+        self.tell_sentinels(now, &mut events);
+        events
+    }
+
+    /// What the Sentinels say of the shard.
+    fn authority(&mut self) -> Option<Authority> {
+        let sentinels = self.sentinels.as_ref()?;
+        let saying = sentinels.word().map_err(Arc::clone).map(|word| {
+            let server = self.servers.iter().position(|server| server.name == word.primary);
+            let addresses: Vec<&Address> =
+                server.into_iter().flat_map(|server| self.names.addresses_of(server)).collect();
+            let named = self.shard.nodes.iter().filter(|node| addresses.contains(&&node.address));
+            Saying { word: word.clone(), nodes: named.map(|node| node.id).collect() }
+        });
+        let noted = self.shard.authority.take().and_then(|before| before.noted);
+        Some(Authority { saying, noted })
+    }
+
+    /// What follows for the Sentinels from what the shard is like now.
+    fn tell_sentinels(&mut self, now: Time, events: &mut Vec<Event>) {
+        let Some(sentinels) = &mut self.sentinels else { return };
+        let news_at = self.shard.nodes.iter().map(|node| node.news_at).max();
+        if news_at.is_some_and(|at| at > self.news_at) {
+            self.news_at = news_at.unwrap_or(self.news_at);
+            sentinels.want_polls(now);
+        }
+        let primary = self.shard.primary().map(|node| &self.servers[node.server].name);
+        self.shard.failover_held = sentinels.hold(primary, now, events);
+    }
+
+    /// Makes the servers those that the Sentinels list.
+    fn relist(&mut self, ids: &mut NodeIds, now: Time) -> Vec<Event> {
+        let Some(sentinels) = &mut self.sentinels else { return Vec::new() };
+        if !sentinels.relist(now) {
+            return Vec::new();
+        }
+        let servers = sentinels.servers();
+        self.names = self.names.renewed(&self.servers, &servers);
+        self.servers = servers;
+        self.reconcile(ids)
     }
 
     fn lookup_due(&self, server: usize) -> Time {
@@ -223,6 +334,10 @@ impl PoolState {
 
     /// Makes the nodes those of the names' addresses.
     fn reconcile(&mut self, ids: &mut NodeIds) -> Vec<Event> {
+        let (added, removed) = match self.sentinels {
+            Some(_) => (EventKind::Listed, EventKind::Unlisted),
+            None => (EventKind::Added, EventKind::Removed),
+        };
         let wanted = self.names.targets();
         let mut old = std::mem::take(&mut self.shard.nodes);
         let mut events = Vec::new();
@@ -236,16 +351,16 @@ impl PoolState {
                 Some(index) => Node { server: *server, name, backup, weight, ..old.remove(index) },
                 None => {
                     if self.published.is_some() {
-                        events
-                            .push(Event { node: Some(Arc::clone(&name)), kind: EventKind::Added });
+                        let node = Some(Arc::clone(&name));
+                        events.push(Event { node, kind: added.clone() });
                     }
                     Node { backup, weight, ..Node::new(ids.take(), name, address.clone(), *server) }
                 }
             };
             self.shard.nodes.push(node);
         }
-        let removed = old.into_iter().map(|node| node.name);
-        events.extend(removed.map(|node| Event { node: Some(node), kind: EventKind::Removed }));
+        let gone = old.into_iter().map(|node| node.name);
+        events.extend(gone.map(|node| Event { node: Some(node), kind: removed.clone() }));
         events
     }
 
@@ -268,7 +383,9 @@ fn acts_alike(a: &PoolView, b: &PoolView) -> bool {
             && a.nodes.len() == b.nodes.len()
             && a.nodes.iter().zip(&b.nodes).all(|(a, b)| node_alike(a, b))
     };
-    Arc::ptr_eq(&a.learned, &b.learned) && a.shards.iter().zip(&b.shards).all(shard)
+    Arc::ptr_eq(&a.learned, &b.learned)
+        && a.sentinels == b.sentinels
+        && a.shards.iter().zip(&b.shards).all(shard)
 }
 
 fn node_alike(a: &NodeView, b: &NodeView) -> bool {

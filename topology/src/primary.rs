@@ -1,4 +1,4 @@
-//! Who is primary of a shard that no authority speaks for.
+//! Who is primary of a shard that no authority speaks for; [`crate::authority`] has what holds where one does.
 //!
 //! At the start: the one node that says master, if all others that answer follow it. Afterwards the primary stays
 //! where it is for as long as its process says master; it moves
@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authority::Authority;
 use crate::lineage::Lineage;
 use crate::node::{Claim, Node};
 use crate::observation::Serving;
@@ -53,6 +54,8 @@ pub(crate) enum Ground {
     TakenBack,
     /// All other nodes follow it.
     Agreed,
+    /// The authority names it.
+    Named,
 }
 
 /// Why nobody is.
@@ -94,6 +97,8 @@ pub(crate) struct Question<'a> {
     /// The last move that nobody had ordered: see [`Ground::is_own_decision`].
     pub(crate) moved_at: Option<Time>,
     pub(crate) anti_flap: Duration,
+    /// Where the shard has one.
+    pub(crate) authority: Option<&'a Authority>,
     /// Every name has been resolved, or has failed to, at least once.
     pub(crate) names_settled: bool,
     pub(crate) now: Time,
@@ -101,6 +106,11 @@ pub(crate) struct Question<'a> {
 
 impl<'a> Question<'a> {
     pub(crate) fn decide(&self) -> Verdict {
+        if let Some(authority) = self.authority
+            && let Ok(saying) = &authority.saying
+        {
+            return self.follow(authority, saying);
+        }
         let verdict = self.conclude();
         let Verdict::Primary { node, ground } = &verdict else { return verdict };
         let too_soon = self.moved_at.is_some_and(|moved| self.now < moved + self.anti_flap);
@@ -158,7 +168,7 @@ impl<'a> Question<'a> {
     }
 
     /// The routed process, if it still says master and was not succeeded.
-    fn continuing(&self, routed: &Routed) -> Option<&'a Node> {
+    pub(crate) fn continuing(&self, routed: &Routed) -> Option<&'a Node> {
         let mut continuing = self.nodes.iter().filter(|node| {
             node.claims_primary() && !node.is_stray() && node.run_id() == Some(&routed.run_id)
         });
@@ -177,7 +187,7 @@ impl<'a> Question<'a> {
     }
 
     /// The master that the routed process itself follows now.
-    fn followed_by(&self, routed: &Routed) -> Option<&'a Node> {
+    pub(crate) fn followed_by(&self, routed: &Routed) -> Option<&'a Node> {
         let is_followed = |master: &&Node| {
             let mut old = self.nodes.iter().filter(|node| node.run_id() == Some(&routed.run_id));
             old.any(|old| follows(old, master))
@@ -187,7 +197,7 @@ impl<'a> Question<'a> {
     }
 
     /// The node that all agree on.
-    fn agreed(&self) -> Verdict {
+    pub(crate) fn agreed(&self) -> Verdict {
         let (strays, sound): (Vec<_>, Vec<_>) =
             claimants(self.nodes).into_iter().partition(|node| node.is_stray());
         let candidate = match (sound.as_slice(), strays.as_slice()) {
@@ -239,9 +249,11 @@ impl<'a> Question<'a> {
                 // The last primary, when it comes back, may have newer data than who was not proven to succeed it.
                 Standing::Gone => {
                     !candidate.is_stray()
-                        && self.routed.is_none_or(|routed| {
-                            candidate.id == routed.node || other.id != routed.node
-                        })
+                        && match self.routed {
+                            Some(routed) => candidate.id == routed.node || other.id != routed.node,
+                            // At the start, what is not seen may be what the authority would have named.
+                            None => self.authority.is_none(),
+                        }
                 }
             };
             if !tolerated {
@@ -317,6 +329,10 @@ impl<'a> Question<'a> {
             Standing::Unheard => {
                 return hold(HoldKind::Waiting, format!("waits for an answer of {other}"));
             }
+            Standing::Gone if self.routed.is_none() => format!(
+                "{name} says master, {other} does not answer, and the Sentinels do not tell: {}",
+                self.authority_silence()
+            ),
             Standing::Gone => format!(
                 "{name} says master, but was not seen to take over {other}'s data: start {other} again, \
                  or take it out of servers and restart Redkeel"
@@ -335,7 +351,16 @@ impl<'a> Question<'a> {
     }
 
     fn vacant(&self, why: &str) -> Verdict {
+        if self.nodes.is_empty() {
+            return hold(HoldKind::Vacant, self.authority_silence().to_owned());
+        }
         hold(HoldKind::Vacant, self.behind_absence(why))
+    }
+
+    /// Why there are no nodes, or nobody says which of them is the primary.
+    fn authority_silence(&self) -> &str {
+        let saying = self.authority.map(|authority| &authority.saying);
+        if let Some(Err(why)) = saying { why } else { "there are no nodes" }
     }
 
     /// Begins `why` with what became of the primary.
@@ -364,7 +389,10 @@ impl<'a> Question<'a> {
         let mut names: Vec<&str> = Vec::new();
         names.extend(self.nodes.iter().filter(|node| is_unheard(node)).map(|node| &*node.name));
         if names.is_empty() {
-            let why = "waits until the names of its servers are resolved";
+            let why = match self.authority {
+                Some(_) => "waits for the Sentinels",
+                None => "waits until the names of its servers are resolved",
+            };
             return (!self.names_settled).then(|| hold(HoldKind::Waiting, why.to_owned()));
         }
         let why = format!("waits for an answer of {}", names.join(", "));
@@ -379,9 +407,12 @@ impl Ground {
     pub(crate) fn is_own_decision(self) -> bool {
         match self {
             Self::Agreed => true,
-            Self::Alone | Self::Continues | Self::Succeeds | Self::Followed | Self::TakenBack => {
-                false
-            }
+            Self::Alone
+            | Self::Continues
+            | Self::Succeeds
+            | Self::Followed
+            | Self::TakenBack
+            | Self::Named => false,
         }
     }
 
@@ -392,6 +423,7 @@ impl Ground {
             Self::Alone => "the only node that says master".to_owned(),
             Self::Continues => "says master, in the same process as before".to_owned(),
             Self::Succeeds => format!("promoted, and continues {old}'s data"),
+            Self::Named => "the Sentinels name it".to_owned(),
             Self::Followed => format!("{old} follows it now"),
             Self::TakenBack => "restarted, and no living node has newer data".to_owned(),
             Self::Agreed => "the only node that says master, and all others follow it".to_owned(),
@@ -400,7 +432,7 @@ impl Ground {
 }
 
 /// The processes that say master, each by its first address.
-fn claimants(nodes: &[Node]) -> Vec<&Node> {
+pub(crate) fn claimants(nodes: &[Node]) -> Vec<&Node> {
     let mut claimants: Vec<&Node> = Vec::new();
     for node in nodes.iter().filter(|node| node.claims_primary()) {
         if !claimants.iter().any(|other| other.is_same_process(node)) {
@@ -433,7 +465,7 @@ fn is_usable(node: &Node) -> bool {
 }
 
 /// Could it become the primary? Whoever was not may not be behind with its answers.
-fn is_eligible(node: &Node) -> bool {
+pub(crate) fn is_eligible(node: &Node) -> bool {
     is_usable(node) && node.failure.is_none()
 }
 
@@ -472,10 +504,10 @@ fn is_unheard(node: &Node) -> bool {
     }
 }
 
-fn hold(kind: HoldKind, why: String) -> Verdict {
+pub(crate) fn hold(kind: HoldKind, why: String) -> Verdict {
     Verdict::Hold { kind, why }
 }
 
-fn list<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
+pub(crate) fn list<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
     nodes.map(|node| &*node.name).collect::<Vec<_>>().join(" and ")
 }

@@ -62,7 +62,7 @@ pub struct Target {
     pub address: Address,
 }
 
-/// One entry of a pool's `servers`.
+/// One entry of a pool's `servers`, or one node that a Sentinel lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// As configured.
@@ -75,4 +75,12 @@ pub struct Server {
     pub backup: bool,
     /// The zone that the configuration gives it.
     pub zone: Option<Arc<str>>,
+}
+
+impl Server {
+    /// A server of which nothing but its name, `host:port`, is known.
+    pub fn of(name: Arc<str>) -> Self {
+        let address = name.parse().ok().map(Address::Tcp);
+        Self { name, address, weight: 1, backup: false, zone: None }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::authority::Authority;
 use crate::event::{Event, EventKind};
 use crate::fitness::Judge;
 use crate::lag::OffsetSamples;
@@ -24,6 +25,11 @@ pub(crate) struct Shard {
     since: Time,
     hold: Option<HoldKind>,
     pub(crate) writes_held: Option<Arc<str>>,
+    /// As `writes_held`, on the word of a Sentinel.
+    pub(crate) failover_held: Option<Arc<str>>,
+    pub(crate) authority: Option<Authority>,
+    /// Something goes on that calls for fast probes.
+    pub(crate) alarmed: bool,
     routed: Option<Routed>,
     moved_at: Option<Time>,
     samples: OffsetSamples,
@@ -39,6 +45,9 @@ impl Shard {
             since: Time::ZERO,
             hold: None,
             writes_held: None,
+            failover_held: None,
+            authority: None,
+            alarmed: false,
             routed: None,
             moved_at: None,
             samples: OffsetSamples::default(),
@@ -139,7 +148,8 @@ impl Shard {
     /// Is there no usable primary, or is a failover suspected?
     fn is_in_doubt(&self) -> bool {
         let primary = self.nodes.iter().find(|node| Some(node.id) == self.primary);
-        primary.is_none_or(|node| !node.pulse.is_steady() || node.schedule.is_suspected())
+        self.alarmed
+            || primary.is_none_or(|node| !node.pulse.is_steady() || node.schedule.is_suspected())
     }
 
     /// When the node is to be probed next.
@@ -162,6 +172,11 @@ impl Shard {
 
     pub(crate) fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
         self.nodes.iter_mut().find(|node| node.id == id)
+    }
+
+    /// The primary.
+    pub(crate) fn primary(&self) -> Option<&Node> {
+        self.nodes.iter().find(|node| Some(node.id) == self.primary)
     }
 
     /// The primary, else any node that is up.
@@ -195,6 +210,7 @@ impl Shard {
             routed: self.routed.as_ref(),
             moved_at: self.moved_at,
             anti_flap: settings.anti_flap,
+            authority: self.authority.as_ref(),
             names_settled,
             now,
         }
@@ -202,7 +218,12 @@ impl Shard {
 
     fn rule(&mut self, verdict: Verdict, now: Time, events: &mut Vec<Event>) {
         match verdict {
-            Verdict::Primary { node, ground: Ground::Continues } if self.primary == Some(node) => {}
+            Verdict::Primary { node, ground: Ground::Continues } if self.primary == Some(node) => {
+                // What confirms where the writes are is heeded by leaving them there.
+                if let Some(authority) = self.authority.as_mut().filter(|it| it.names(node)) {
+                    authority.note();
+                }
+            }
             Verdict::Primary { node, ground } => self.install(node, ground, now, events),
             Verdict::Hold { kind, why } => self.vacate(kind, why.into(), now, events),
         }
@@ -233,6 +254,9 @@ impl Shard {
         }
         if ground.is_own_decision() {
             self.moved_at = Some(now);
+        }
+        if let Some(authority) = &mut self.authority {
+            authority.note();
         }
         self.primary = Some(id);
         self.why = why;
@@ -285,6 +309,10 @@ impl Shard {
 
     fn mark_succeeded(&mut self) {
         let Some(routed) = &self.routed else { return };
+        // An authority may yet say that the promotion was none.
+        if self.authority.as_ref().is_some_and(|authority| authority.saying.is_ok()) {
+            return;
+        }
         if successors(&self.nodes, routed).is_empty() {
             return;
         }
@@ -400,7 +428,7 @@ impl Shard {
         });
         ShardView {
             primary: self.primary,
-            writes_held: self.writes_held.clone(),
+            writes_held: self.writes_held.clone().or_else(|| self.failover_held.clone()),
             why: Arc::clone(&self.why),
             since: self.since,
             nodes: nodes.collect(),

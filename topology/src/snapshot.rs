@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Address, Time};
+use crate::{Address, SentinelsView, Time};
 
 /// A pool's place in the configuration; an index into [`Snapshot::pools`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +39,8 @@ pub struct PoolView {
     pub name: Arc<str>,
     /// One for plain replication.
     pub shards: Vec<ShardView>,
+    /// What the Sentinels say, where they are the authority.
+    pub sentinels: Option<Arc<SentinelsView>>,
     /// Commands that the built-in table does not have, as the nodes described them.
     pub learned: Arc<LearnedCommands>,
 }

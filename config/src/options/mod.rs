@@ -7,6 +7,7 @@ pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod pool;
 pub(crate) mod root;
+pub(crate) mod sentinel;
 pub(crate) mod timing;
 pub(crate) mod upstream;
 
@@ -84,13 +85,14 @@ pub(crate) enum Presence {
 }
 
 /// In the order of the reference.
-pub(crate) static TABLES: [&OptionTable; 11] = [
+pub(crate) static TABLES: [&OptionTable; 12] = [
     &root::TABLE,
     &root::LOG,
     &root::DNS,
     &root::ADMIN,
     &pool::TABLE,
     &listener::TABLE,
+    &sentinel::TABLE,
     &pool::NODE,
     &timing::HEALTH,
     &timing::TIMEOUTS,
@@ -211,7 +213,7 @@ mod tests {
     }
 
     /// Every option, by its table, with a value that is not its default.
-    const OTHERS: [(&str, &[(&str, &str)]); 10] = [
+    const OTHERS: [(&str, &[(&str, &str)]); 11] = [
         ("", &[("workers", "7"), ("drain_timeout", "'1s'")]),
         ("log", &[("level", "'debug'"), ("format", "'json'")]),
         ("dns", &[("servers", "['10.0.0.53', '[::1]:5353']")]),
@@ -233,6 +235,15 @@ mod tests {
             ],
         ),
         ("pool.NAME.nodes.\"ADDRESS\"", &[("weight", "2"), ("zone", "'a'"), ("backup", "true")]),
+        (
+            "pool.NAME.sentinel",
+            &[
+                ("master", "'other'"),
+                ("sentinels", "['10.0.0.1:26379', '10.0.0.2:1']"),
+                ("username", "'x'\npassword = 'x'"),
+                ("password", "'x'"),
+            ],
+        ),
         (
             "pool.NAME.health",
             &[
@@ -278,7 +289,8 @@ mod tests {
         text.push_str("[pool.main]\n");
         for (required, value) in [("listen", "'127.0.0.1:6379'"), ("servers", "['10.0.0.1:6379']")]
         {
-            if (path, key) != ("pool.NAME", required) {
+            let replaced = path == "pool.NAME.sentinel" && required == "servers";
+            if (path, key) != ("pool.NAME", required) && !replaced {
                 text.push_str(&format!("{required} = {value}\n"));
             }
         }
@@ -288,6 +300,12 @@ mod tests {
             path => {
                 let header = path.replace("NAME", "main").replace("ADDRESS", "10.0.0.1:6379");
                 text.push_str(&format!("[{header}]\n{line}"));
+                let required = [("master", "'mymaster'"), ("sentinels", "['10.0.0.1:26379']")];
+                for (other, value) in required {
+                    if path == "pool.NAME.sentinel" && other != key {
+                        text.push_str(&format!("{other} = {value}\n"));
+                    }
+                }
             }
         }
         let context = Context { secrets: &NoSecrets, default_workers: 2 };

@@ -28,9 +28,8 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &REFUSE,
         &ZONE,
     ],
-    tables: &["nodes", "health", "timeouts", "limits", "upstream"],
+    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream"],
     later: &[
-        Later { key: "sentinel", instead: USE_SERVERS, harmless: never },
         Later {
             key: "cluster",
             instead: "a pool is one primary with its replicas: `servers`",
@@ -50,12 +49,14 @@ pub(crate) static TABLE: OptionTable = OptionTable {
     ],
 };
 
-const USE_SERVERS: &str = "name the nodes in `servers`; their roles are found out by asking them";
 const USE_PASS_THROUGH: &str =
     "with `auth = \"pass-through\"` the nodes check the clients' credentials";
 
-/// What says besides `servers` where a pool's nodes come from.
-pub(crate) const OTHER_SOURCES: [&str; 3] = ["sentinel", "cluster", "shards"];
+/// What says where a pool's nodes come from.
+pub(crate) const SOURCES: [&str; 2] = ["servers", "sentinel"];
+
+/// What will say so in later versions.
+pub(crate) const LATER_SOURCES: [&str; 2] = ["cluster", "shards"];
 
 pub(crate) static LISTEN: Optional<Listeners> = Optional {
     key: "listen",
@@ -79,7 +80,7 @@ pub(crate) static SERVERS: Optional<Servers> = Optional {
     kind: Servers,
     absent: None,
     example: "[\"10.0.0.1:6379\", \"10.0.0.2:6379\", \"10.0.0.3:6379\"]",
-    meaning: "The nodes.",
+    meaning: "The nodes, where no `sentinel` tells them.",
     more: "Roles are asked for, never configured. A name stands for every address that it resolves to, again and again. \
            `\"srv:_redis._tcp.internal\"` stands for the targets of SRV records: those of the lowest priority, and those \
            of any other as backups; weights of the records are not looked at.",
@@ -233,7 +234,7 @@ pub(crate) static ZONE: Optional<Text> = Optional {
 pub(crate) static NODE: OptionTable = OptionTable {
     path: "pool.NAME.nodes.\"ADDRESS\"",
     place: "`[pool.NAME.nodes.\"ADDRESS\"]`",
-    meaning: "What is particular to one node. `ADDRESS` is its entry in `servers`, in quotes.",
+    meaning: "What is particular to one node. `ADDRESS` is its entry in `servers`, or as Sentinel lists it, in quotes.",
     options: &[&WEIGHT, &NODE_ZONE, &BACKUP],
     tables: &[],
     later: &[],

@@ -1,6 +1,6 @@
 //! `redkeel.sample.toml`.
 
-use crate::options::{Described, OptionTable, Presence, TABLES};
+use crate::options::{Described, OptionTable, Presence, TABLES, sentinel};
 
 const HEAD: &str = "\
 # Every option of Redkeel with its default; docs/configuration.md tells more.
@@ -46,9 +46,10 @@ fn options(file: &mut String, table: &OptionTable) {
     }
 }
 
-/// What is particular to one node is an example.
+/// What is particular to one node, and what stands in the place of `servers`, is an example.
 fn mark(table: &OptionTable) -> &'static str {
-    if table.path.contains("ADDRESS") { "# " } else { "" }
+    let is_example = table.path.contains("ADDRESS") || table.path == sentinel::TABLE.path;
+    if is_example { "# " } else { "" }
 }
 
 /// A table without a header: it stands within an option of the table before.

@@ -12,7 +12,7 @@ pub(crate) struct Vault;
 impl Secrets for Vault {
     fn env(&self, name: &str) -> Option<String> {
         match name {
-            "REDIS_PASSWORD" => Some("from-the-environment".to_owned()),
+            "REDIS_PASSWORD" | "SENTINEL_PASSWORD" => Some("from-the-environment".to_owned()),
             "EMPTY" => Some(String::new()),
             _ => None,
         }

@@ -120,6 +120,11 @@ fn snapshot() -> Snapshot {
         since: Time::ZERO,
         nodes: vec![node],
     };
-    let pool = PoolView { name: "main".into(), shards: vec![shard], learned: Arc::default() };
+    let pool = PoolView {
+        name: "main".into(),
+        shards: vec![shard],
+        sentinels: None,
+        learned: Arc::default(),
+    };
     Snapshot { version: 1, pools: vec![Arc::new(pool)] }
 }
