@@ -9,11 +9,13 @@ mod clock;
 mod connection;
 mod control;
 mod evidence;
+mod hands;
 mod log;
 mod pool;
 mod prober;
 mod resolver;
 mod settings;
+mod switchover;
 
 pub use control::Control;
 pub use evidence::EvidenceSender;

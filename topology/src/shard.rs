@@ -160,6 +160,10 @@ impl Shard {
         node.schedule.asks_all() || self.is_in_doubt()
     }
 
+    pub(crate) fn primary(&self) -> Option<NodeId> {
+        self.primary
+    }
+
     pub(crate) fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
         self.nodes.iter_mut().find(|node| node.id == id)
     }
