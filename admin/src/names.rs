@@ -116,6 +116,10 @@ metrics! {
         "1 if some node may be sent reads by the pool's `reads`; 0: reads are held, then fail with NOREPLICA";
     POOL_PRIMARY_CHANGED = "redkeel_pool_primary_changed_timestamp_seconds", Gauge, Seconds, ["pool"],
         "When the pool's primary last changed, was lost or was found, since the Unix epoch";
+    POOL_SWITCHOVERS = "redkeel_pool_switchovers_total", Counter, None, ["pool", "result"],
+        "Switchovers that were ordered; result: `done`, `refused` (nothing was changed), `aborted` (undone), `unclear`";
+    POOL_SWITCHOVER_HOLD = "redkeel_pool_switchover_longest_hold_seconds", Gauge, Seconds, ["pool"],
+        "The longest time for which a switchover held writes; 0 if none did";
     POOL_CLIENTS = "redkeel_pool_clients", Gauge, None, ["pool"],
         "Connected clients";
     POOL_CLIENTS_ACCEPTED = "redkeel_pool_clients_accepted_total", Counter, None, ["pool"],

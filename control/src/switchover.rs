@@ -166,7 +166,9 @@ impl Pool {
         };
         let outcome = match &running.awaits {
             Awaits::Answer => return,
-            Awaits::Workers { unanswered, .. } => Outcome::Undrained(unanswered.iter().copied().sum()),
+            Awaits::Workers { unanswered, .. } => {
+                Outcome::Undrained(unanswered.iter().copied().sum())
+            }
             Awaits::Time(_) => Outcome::Waited,
             Awaits::Primary { .. } => {
                 let why = self.state.view().shards.first().map(|shard| shard.why.to_string());

@@ -34,7 +34,10 @@ pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
 }
 
 /// The command line wins over the environment.
-fn endpoint(argument: Option<String>, environment: Option<String>) -> Result<Endpoint, Failure> {
+pub(crate) fn endpoint(
+    argument: Option<String>,
+    environment: Option<String>,
+) -> Result<Endpoint, Failure> {
     let (name, text) = match (argument, environment) {
         (Some(text), _) => ("--admin", text),
         (None, Some(text)) => ("REDKEEL_ADMIN", text),
