@@ -57,6 +57,22 @@ fn a_node_that_is_not_fit() {
     assert_eq!(replies.status, 400, "{}", replies.body);
 }
 
+/// While a script runs, the server answers nothing.
+#[test]
+fn a_primary_that_is_busy() {
+    let nodes = replicated(1);
+    let redkeel = ready(proxy(&nodes, "health.timeout = \"10s\""));
+    let mut busy = redkeel.client();
+    let script = "local t = redis.call('TIME'); local e = t[1] * 1000000 + t[2] + 2000000; \
+                  repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] > e; return redis.call('SET', 'k', 'v')";
+    busy.send(["EVAL", script, "0"]);
+    testkit::eventually(SOON, "the script to be on its way", || {
+        redkeel.status()["pools"][0]["nodes"][0]["in_flight"] == 1
+    });
+    assert_refused(&switch(&redkeel, None), "does not answer");
+    assert_eq!(busy.receive(), testkit::simple("OK"));
+}
+
 #[test]
 fn from_the_page_of_another_site() {
     let nodes = replicated(1);
