@@ -17,6 +17,7 @@ use crate::counts::Counted;
 use crate::metrics::Page;
 use crate::process::ProcessUsage;
 use crate::serve::{BoundListener, Sources};
+use crate::switchover::Tally;
 
 /// Compares `actual` with a file of this crate, or writes the file where `UPDATE_DOCS=1` is set.
 pub(crate) fn golden(path: &str, actual: &str) {
@@ -317,7 +318,8 @@ pub(crate) fn sources(workers: Workers) -> Sources {
 }
 
 /// Every switchover is done at once, but that of `cache`.
-fn desk(order: topology::SwitchoverOrder) -> bool {
+pub(crate) fn desk(order: topology::SwitchoverOrder) -> bool {
+    use topology::{Ending, SwitchoverReport};
     let mut report = SwitchoverReport::refused(
         order.pool.as_str().into(),
         "no replica can become the primary".to_owned(),

@@ -117,18 +117,27 @@ fn spawn(
     router: Router,
     permit: OwnedSemaphorePermit,
 ) {
-    let router = router.layer(axum::Extension(peer));
     tokio::spawn(async move {
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-        // An error is a client that broke off or sent no HTTP: its affair.
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "administration connection");
-        }
+        connection(stream, peer, router).await;
         drop(permit);
     });
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    router: Router,
+) {
+    let router = router.layer(axum::Extension(peer));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // An error is a client that broke off or sent no HTTP: its affair.
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "administration connection");
+    }
 }
 
 #[cfg(test)]

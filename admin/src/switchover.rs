@@ -183,3 +183,79 @@ fn answer_of(report: SwitchoverReport) -> SwitchoverAnswer {
 fn seconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1e6
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::fixture;
+
+    /// What is answered to a POST by this peer: the status code and the body.
+    async fn post(peer: Peer, path: &str, head: &str, body: &str) -> (u16, String) {
+        let router = crate::pages::router(Arc::new(Shared::new(fixture::sources(Vec::new()))));
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let served = tokio::spawn(crate::serve::connection(server, peer, router));
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: redkeel\r\nConnection: close\r\n{head}Content-Length: {length}\r\n\r\n{body}"
+        );
+        client.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("answered");
+        served.await.expect("served");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let code = head.split(' ').nth(1).expect("a code").parse().expect("a number");
+        (code, body.to_owned())
+    }
+
+    const MAIN: &str = "/api/v1/pools/main/switchover";
+
+    #[tokio::test]
+    async fn an_order_is_passed_on_and_answered() {
+        let (code, body) = post(Peer::Local, MAIN, "", "{\"to\": \"10.0.0.3:6379\"}").await;
+        let answer: SwitchoverAnswer = serde_json::from_str(&body).expect("an answer");
+        assert_eq!((code, answer.result.as_str(), answer.error), (200, "done", None));
+        assert_eq!(answer.to.as_deref(), Some("10.0.0.3:6379"));
+        assert_eq!(answer.held_seconds, Some(0.007_125));
+        assert_eq!(answer.steps[0].name, "check");
+        let (_, body) = post(Peer::Local, &format!("{MAIN}?to=10.0.0.3:6379"), "", "").await;
+        assert!(body.contains("\"to\":\"10.0.0.3:6379\""), "{body}");
+        let (code, body) = post(Peer::Local, &MAIN.replace("main", "cache"), "", "").await;
+        assert_eq!(code, 409);
+        assert!(body.contains("no replica can become the primary"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_order_is_refused() {
+        assert_eq!(post(Peer::Local, &MAIN.replace("main", "other"), "", "").await.0, 404);
+        for body in ["{", "[1]", "{\"from\": \"x\"}"] {
+            assert_eq!(post(Peer::Local, MAIN, "", body).await.0, 400, "{body}");
+        }
+        assert_eq!(post(Peer::Local, &format!("{MAIN}?from=x"), "", "").await.0, 400);
+        let wish = "{\"to\": \"x\"}";
+        assert_eq!(post(Peer::Remote, MAIN, "", wish).await.0, 403);
+        assert_eq!(post(Peer::Local, MAIN, "Origin: http://a.example\r\n", wish).await.0, 403);
+    }
+
+    #[test]
+    fn the_manual_explains_each_field_of_the_answer() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
+        let page = std::fs::read_to_string(path).expect("docs/api.md");
+        let (_, section) = page.split_once("## Switchover").expect("the section");
+        let mut report = SwitchoverReport::refused("main".into(), String::new());
+        report.steps.push(("check", Duration::ZERO));
+        let answer = serde_json::to_value(answer_of(report)).expect("JSON");
+        for field in answer.as_object().expect("an object").keys() {
+            let rows = [
+                format!("| `{field}` |"),
+                format!("| `{field}[]` |"),
+                format!("| `{field}[].name` |"),
+            ];
+            assert!(rows.iter().any(|row| section.contains(row)), "{field} is not explained");
+        }
+        for ending in Ending::ALL {
+            assert!(section.contains(&format!("| `{}` |", ending.as_str())), "{ending:?}");
+        }
+    }
+}

@@ -34,8 +34,8 @@ pub use address::Address;
 pub use client::{Client, bulk, error_text, simple};
 pub use dns::{DnsServer, Service};
 pub use folder::Folder;
-pub use http::{HttpReply, get as http_get, post as http_post};
 pub use history::{History, HistoryAudit, Reads};
+pub use http::{HttpReply, get as http_get, post as http_post};
 pub use libraries::{client_libraries, find_program, node, python};
 pub use link::FaultyLink;
 pub use load::{

@@ -68,7 +68,7 @@ fn the_replica_does_not_catch_up() {
 #[test]
 fn the_replica_freezes_on_the_way() {
     let mut nodes = replicated(1);
-    let builder = proxy(&nodes, "health.timeout = \"10s\"\ntimeouts.hold = \"10s\"");
+    let builder = proxy(&nodes, "health.timeout = \"10s\"\ntimeouts.hold = \"40s\"");
     let redkeel =
         ready(expecting(builder, &[ABORTED, "is not the primary any more", "fenced off"]));
     let mut endings = Vec::new();
@@ -82,7 +82,7 @@ fn the_replica_freezes_on_the_way() {
                 let body = format!("{{\"to\": \"{address}\"}}");
                 redkeel.admin_post("/api/v1/pools/main/switchover", &body).body
             });
-            thread::sleep(Duration::from_micros(400 * round));
+            thread::sleep(Duration::from_micros(1500 + 400 * round));
             nodes[new].stop_signal();
             thread::sleep(Duration::from_millis(800));
             nodes[new].cont();

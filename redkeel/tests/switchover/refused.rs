@@ -61,7 +61,7 @@ fn a_node_that_is_not_fit() {
 #[test]
 fn a_primary_that_is_busy() {
     let nodes = replicated(1);
-    let redkeel = ready(proxy(&nodes, "health.timeout = \"10s\""));
+    let redkeel = ready(proxy(&nodes, "health.timeout = \"10s\"\ntimeouts.hold = \"40s\""));
     let mut busy = redkeel.client();
     let script = "local t = redis.call('TIME'); local e = t[1] * 1000000 + t[2] + 2000000; \
                   repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] > e; return redis.call('SET', 'k', 'v')";
