@@ -72,7 +72,7 @@ fn the_replica_freezes_on_the_way() {
     let redkeel =
         ready(expecting(builder, &[ABORTED, "is not the primary any more", "fenced off"]));
     let mut endings = Vec::new();
-    for round in 0..12 {
+    for round in 0..8 {
         let old = usize::from(role(&nodes[0]) != "master");
         let new = 1 - old;
         let load = writers(&redkeel, 6);
@@ -82,7 +82,7 @@ fn the_replica_freezes_on_the_way() {
                 let body = format!("{{\"to\": \"{address}\"}}");
                 redkeel.admin_post("/api/v1/pools/main/switchover", &body).body
             });
-            thread::sleep(Duration::from_micros(1500 + 400 * round));
+            thread::sleep(Duration::from_micros(1500 + 600 * round));
             nodes[new].stop_signal();
             thread::sleep(Duration::from_millis(800));
             nodes[new].cont();

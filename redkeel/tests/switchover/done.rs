@@ -1,6 +1,6 @@
 //! It is done: no client gets an error, nothing is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::{RedisServer, Value, bulk, eventually, simple};
 
@@ -23,14 +23,17 @@ fn stalls(what: &str, mut stalls: Vec<Duration>, answers: &[serde_json::Value]) 
 /// Back and forth, under load; a third node follows whoever is the primary.
 fn back_and_forth(what: &str, way: &str, rounds: usize, nodes: &[RedisServer]) {
     let redkeel = ready(proxy(nodes, ""));
-    let (mut longest, mut answers) = (Vec::new(), Vec::new());
+    let (mut longest, mut answers, mut rates) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
         let (from, to) = (&nodes[round % 2], &nodes[(round + 1) % 2]);
+        let began = Instant::now();
         let load = writers(&redkeel, WRITERS);
         let answer = switch_to(&redkeel, to);
         assert_eq!(answer["way"], way, "{answer:#}");
         assert_eq!(answer["error"], serde_json::Value::Null);
         wait_for_writes(&load, 300);
+        let rate = load.writes().ok as f64 / began.elapsed().as_secs_f64();
+        rates.push(rate as u64);
         longest.push(unharmed(load, to));
         assert_eq!((role(from), role(to)), ("slave".to_owned(), "master".to_owned()));
         for node in nodes.iter().filter(|node| node.address() != to.address()) {
@@ -40,6 +43,7 @@ fn back_and_forth(what: &str, way: &str, rounds: usize, nodes: &[RedisServer]) {
         answers.push(answer);
     }
     stalls(what, longest, &answers);
+    println!("{what}: writes per second in each round {rates:?}");
     let metrics = redkeel.admin_get("/metrics").body;
     let line =
         format!("redkeel_pool_switchovers_total{{pool=\"main\",result=\"done\"}} {rounds}\n");

@@ -7,7 +7,7 @@ use resp::Value;
 
 use super::ask::Ask;
 use super::cast::{Cast, Party};
-use super::state::NodeState;
+use super::state::{NodeState, is_at};
 use super::tidy::Tidy;
 use super::ways::{Pausing, Way};
 use super::{Ending, SwitchoverReport};
@@ -21,6 +21,8 @@ const DRAIN: Duration = Duration::from_millis(100);
 const ADOPT: Duration = Duration::from_secs(2);
 /// For what depends on the nodes once the way back is not certain: then somebody must look.
 const GIVE_UP: Duration = Duration::from_secs(10);
+/// The same while the old primary says nothing: whoever is the primary then is found out as after any failure.
+const GIVE_UP_SILENT: Duration = Duration::from_secs(2);
 /// Between two looks while it is not certain.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -105,7 +107,7 @@ pub struct Switchover {
 pub(super) enum State {
     Begins,
     AsksPrimary,
-    AsksTarget,
+    AsksTarget { primary: Box<NodeState> },
     TriesNudge,
     Drains,
     HandsOver,
@@ -159,7 +161,7 @@ impl Switchover {
         match self.state.clone() {
             State::Begins => self.go(State::AsksPrimary, Ask::State),
             State::AsksPrimary => self.primary_told(outcome, now),
-            State::AsksTarget => self.target_told(outcome, now),
+            State::AsksTarget { primary } => self.target_told(&primary, outcome, now),
             State::TriesNudge => self.nudge_tried(outcome, now),
             State::Drains => self.drained(outcome, now),
             State::HandsOver => self.handed_over(outcome, now),
@@ -190,29 +192,33 @@ impl Switchover {
             let why = format!("{name} is about to hand over to another already");
             return self.leave(Ending::Refused, why, now);
         }
-        let Some(place) = state.place_of(&self.cast.to).cloned() else {
-            let why = format!(
-                "{name} does not list {} among its replicas that are in step; \
-                 where a replica is reached by another address, set its replica-announce-ip and replica-announce-port",
-                self.cast.to.name
-            );
-            return self.leave(Ending::Refused, why, now);
-        };
-        self.place = place;
-        self.go(State::AsksTarget, Ask::State)
+        self.go(State::AsksTarget { primary: Box::new(state) }, Ask::State)
     }
 
-    fn target_told(&mut self, outcome: Outcome, now: Time) -> Do {
+    fn target_told(&mut self, primary: &NodeState, outcome: Outcome, now: Time) -> Do {
         let name = Arc::clone(&self.cast.to.name);
         let state = match told(outcome) {
             Ok(state) => state,
             Err(why) => return self.leave(Ending::Refused, format!("{name} {why}"), now),
         };
-        let Some(old_place) = state.master.clone().filter(|_| state.is_linked()) else {
-            let why = format!("{name} is not in step with {}", self.cast.from.name);
+        let (from, to) = (&self.cast.from, &self.cast.to);
+        let in_step =
+            state.is_linked() && state.replication.lineage.id == primary.replication.lineage.id;
+        let Some(old_place) = state.master.clone().filter(|_| in_step) else {
+            let why = format!("{name} is not in step with {}", from.name);
             return self.leave(Ending::Refused, why, now);
         };
-        self.old_place = old_place;
+        let follows_it = is_at(from, &old_place.0, old_place.1);
+        let Some(place) = primary.place_of(to, follows_it).cloned() else {
+            let why = format!(
+                "{} does not list {name} among its replicas that are in step: \
+                 where {name} follows another replica, make it follow {} (REPLICAOF); \
+                 where it announces another address, set replica-announce-ip and replica-announce-port",
+                from.name, from.name
+            );
+            return self.leave(Ending::Refused, why, now);
+        };
+        (self.place, self.old_place) = (place, old_place);
         self.go(State::TriesNudge, Ask::Nudge)
     }
 
@@ -324,7 +330,9 @@ impl Switchover {
     /// The next state with the node that it is about.
     pub(super) fn go(&mut self, state: State, ask: Ask) -> Do {
         let node = match state {
-            State::AsksTarget | State::TriesNudge | State::LooksAtTarget => self.cast.to.node,
+            State::AsksTarget { .. } | State::TriesNudge | State::LooksAtTarget => {
+                self.cast.to.node
+            }
             _ => self.cast.from.node,
         };
         self.ask(state, node, ask)
@@ -344,7 +352,7 @@ impl Switchover {
     }
 
     fn looked_at_target(&mut self, outcome: Outcome, now: Time) -> Do {
-        // A process that is gone takes no writes.
+        // A process that is gone takes no writes, and none were let go to it by us.
         let gone = outcome == Outcome::Failed(Failure::Refused);
         let unpromoted = match told(outcome) {
             Ok(state) if state.is_primary() => return self.promoted(now),
@@ -357,9 +365,10 @@ impl Switchover {
     fn looked_at_primary(&mut self, unpromoted: bool, outcome: Outcome, now: Time) -> Do {
         use super::state::Failover;
         let begun = self.changed_at.unwrap_or(now);
+        let gone = outcome == Outcome::Failed(Failure::Refused);
         let state = match told(outcome) {
             Ok(state) => state,
-            Err(why) if now.since(begun) >= GIVE_UP => {
+            Err(why) if gone || now.since(begun) >= GIVE_UP_SILENT => {
                 let why = format!("{} {why}; see the status", self.cast.from.name);
                 return self.leave(Ending::Unclear, why, now);
             }
@@ -387,11 +396,12 @@ impl Switchover {
             return self.wait(State::LooksAgain, LOOK);
         }
         self.seen_unpromoted = 0;
-        let back = match state.failover {
-            Failover::Handing | Failover::Waiting => Ask::FailoverAbort,
-            Failover::None => Ask::Promote,
-        };
-        self.go(State::Undoes, back)
+        match state.failover {
+            Failover::Handing => self.go(State::Undoes, Ask::FailoverAbort),
+            Failover::None if self.is_pausing() => self.go(State::Undoes, Ask::Promote),
+            // Somebody has taken over, or is about to.
+            _ => self.wait(State::LooksAgain, LOOK),
+        }
     }
 }
 

@@ -65,11 +65,12 @@ impl NodeState {
         self.replication.link == Some(Link::Up)
     }
 
-    /// Where this primary says that `party` is: what it announces may differ from where Redkeel reaches it.
-    pub(super) fn place_of(&self, party: &Party) -> Option<&(String, u16)> {
+    /// Where this primary says that `party` is. What that announces may differ from where Redkeel reaches it; if it
+    /// `follows` this primary for sure, it is the only one there is.
+    pub(super) fn place_of(&self, party: &Party, follows: bool) -> Option<&(String, u16)> {
         let is_it = |(host, port): &&(String, u16)| is_at(party, host, *port);
         let only = match self.replicas.as_slice() {
-            [only] => Some(only),
+            [only] if follows => Some(only),
             _ => None,
         };
         self.replicas.iter().find(is_it).or(only)

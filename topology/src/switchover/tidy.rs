@@ -4,6 +4,7 @@ use crate::NodeId;
 
 use super::ask::Ask;
 use super::machine::{Do, Outcome, State, Switchover, Taken, taken, told};
+use super::state::is_at;
 use crate::Time;
 
 /// Where that is.
@@ -52,7 +53,7 @@ impl Switchover {
         match tidy.at {
             At::Begins => {}
             At::Asks(node) => match told(outcome) {
-                Ok(state) if self.is_to_follow(node, state.master.as_ref()) => {
+                Ok(state) if self.is_to_follow(state.master.as_ref()) => {
                     let (host, port) = self.place.clone();
                     tidy.at = At::Tells(node);
                     return self.ask(State::Tidies(tidy), node, Ask::Follow { host, port });
@@ -93,10 +94,13 @@ impl Switchover {
     }
 
     /// Does it follow the old primary, or nobody? One that follows a third node is meant to.
-    fn is_to_follow(&self, node: NodeId, master: Option<&(String, u16)>) -> bool {
+    fn is_to_follow(&self, master: Option<&(String, u16)>) -> bool {
         match master {
             None => true,
-            Some(master) => *master == self.old_place && node != self.cast.to.node,
+            Some((host, port)) => {
+                let is_old = is_at(&self.cast.from, host, *port);
+                is_old || (host, port) == (&self.old_place.0, &self.old_place.1)
+            }
         }
     }
 }
