@@ -417,7 +417,8 @@ fn what_does_not_follow_afterwards_is_noted() {
 #[test]
 fn the_fittest_replica_is_chosen_and_an_unfit_one_is_not() {
     let lag = |bytes| Some(topology::Lag { bytes, time: Duration::ZERO });
-    let chosen = |change: fn(&mut Vec<NodeView>), to: Option<&str>| {
+    type Change = fn(&mut Vec<NodeView>);
+    let chosen = |change: Change, to: Option<&str>| {
         Cast::choose(&shard(change), to).map(|cast| cast.to.node.0)
     };
     let behind = shard(|nodes| (nodes[1].lag, nodes[2].lag) = (lag(10), lag(5)));
@@ -427,7 +428,7 @@ fn the_fittest_replica_is_chosen_and_an_unfit_one_is_not() {
     assert_eq!(chosen(|nodes| nodes[1].backup = true, Some("10.0.0.2:6379")), Ok(2));
     assert_eq!(chosen(|nodes| nodes[1].weight = 0, None), Ok(3));
     assert_eq!(chosen(|nodes| nodes[1].readable = false, None), Ok(3));
-    let named: [(fn(&mut Vec<NodeView>), &str); 4] = [
+    let named: [(Change, &str); 4] = [
         (|nodes| nodes[1].weight = 0, "its weight is 0"),
         (|nodes| nodes[1].health = Health::Down, "it is down: answers"),
         (|nodes| nodes[1].readable = false, "it takes no reads: answers"),

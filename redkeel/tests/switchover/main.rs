@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a test fails by panicking, and measures what a client waits for"
 )]
