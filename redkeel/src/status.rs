@@ -116,6 +116,9 @@ fn pool_text(pool: &PoolStatus) -> String {
 /// What an operator should know of at once; `None`: nothing.
 fn trouble(pool: &PoolStatus) -> Option<String> {
     let mut parts = Vec::new();
+    if let Some(why) = &pool.writes_held {
+        parts.push(format!("writes are held: {why}"));
+    }
     if pool.held.clients > 0 {
         parts.push(format!("{} held", count(pool.held.clients, "client")));
     }
