@@ -201,7 +201,7 @@ fn the_primary_hands_over() {
     play.waits();
     play.nudged(primary(90, CALM), true);
     let report = play.completes();
-    assert_eq!(steps(&report), ["check", "hold", "promote", "release", "re-point"]);
+    assert_eq!(steps(&report), ["check", "hold", "promote", "release", "re-point", "save"]);
     assert_eq!((report.way, report.why, report.notes.len()), ("FAILOVER", None, 0));
     assert!(report.held.unwrap() > Duration::ZERO);
 }
@@ -225,7 +225,8 @@ fn where_failover_is_denied_writes_are_paused() {
         play.asked(1, &Ask::Demote { host: "10.0.0.2".into(), port: 6379 }, ok());
         play.asked(2, &Ask::Promote, ok());
         let report = play.completes();
-        let expected = ["check", "hold", "catch up", "demote", "promote", "release", "re-point"];
+        let expected =
+            ["check", "hold", "catch up", "demote", "promote", "release", "re-point", "save"];
         assert_eq!(steps(&report), expected);
         assert_eq!(report.way, "PAUSE");
     }

@@ -90,11 +90,11 @@ fn clients_of_another_redkeel_do_not_notice_it() {
     for round in 0..4 {
         let to = &nodes[(round + 1) % 2];
         let (own, others) = (writers(&first, 6), writers(&second, 6));
-        switch_to(&first, to);
+        let steps = switch_to(&first, to)["steps"].to_string();
         wait_for_writes(&own, 200);
         wait_for_writes(&others, 200);
         let (own, others) = (unharmed(own, to), unharmed(others, to));
-        println!("two Redkeels: longest write {own:?}, at the other {others:?}");
+        println!("two Redkeels: longest write {own:?}, at the other {others:?}; {steps}");
         wait_settled(&first, to);
         wait_settled(&second, to);
     }

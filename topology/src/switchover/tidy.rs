@@ -87,8 +87,10 @@ impl Switchover {
                 }
             }
         }
-        if tidy.todo.is_empty() && !matches!(tidy.at, At::Saves(_)) {
-            self.step("re-point", now);
+        match tidy.at {
+            At::Saves(_) if tidy.changed.is_empty() => self.step("save", now),
+            At::Asks(_) | At::Tells(_) if tidy.todo.is_empty() => self.step("re-point", now),
+            _ => {}
         }
         self.go_on_tidying(tidy)
     }
