@@ -18,6 +18,7 @@ use crate::counts::Counted;
 use crate::metrics::Page;
 use crate::process::ProcessUsage;
 use crate::serve::{BoundListener, Sources};
+use crate::switchover::Tally;
 
 /// Compares `actual` with a file of this crate, or writes the file where `UPDATE_DOCS=1` is set.
 pub(crate) fn golden(path: &str, actual: &str) {
@@ -341,8 +342,36 @@ pub(crate) fn sources(workers: Workers) -> Sources {
         draining: Arc::default(),
         clock: Box::new(move || Time::ZERO + origin.elapsed()),
         evidence_dropped: Box::new(|| 21),
+        switchovers: Arc::new(desk),
         version: "1.2.3",
     }
+}
+
+/// Every switchover is done at once, but that of `cache`.
+pub(crate) fn desk(order: topology::SwitchoverOrder) -> bool {
+    use topology::{Ending, SwitchoverReport};
+    let mut report = SwitchoverReport::refused(
+        order.pool.as_str().into(),
+        "no replica can become the primary".to_owned(),
+    );
+    if order.pool == "main" {
+        report.ending = Ending::Done;
+        report.from = Some("10.0.0.1:6379".into());
+        report.to = Some(order.to.as_deref().unwrap_or("10.0.0.2:6379").into());
+        report.way = "FAILOVER";
+        report.held = Some(Duration::from_micros(7_125));
+        report.why = None;
+        let steps = [
+            ("check", 1_950),
+            ("hold", 412),
+            ("promote", 2_301),
+            ("release", 4_412),
+            ("re-point", 903),
+        ];
+        report.steps = steps.map(|(name, micros)| (name, Duration::from_micros(micros))).to_vec();
+    }
+    (order.answer)(report);
+    true
 }
 
 /// The metrics page of this world: the second of two workers does not answer.
@@ -362,7 +391,21 @@ pub(crate) fn page() -> Page {
         draining: false,
         evidence_dropped: 21,
         version: "1.2.3",
+        switchovers: tally(),
     }
+}
+
+fn tally() -> Tally {
+    let tally = Tally::default();
+    desk(topology::SwitchoverOrder {
+        pool: "main".to_owned(),
+        to: None,
+        answer: Box::new({
+            let tally = tally.clone();
+            move |report| tally.count(&report)
+        }),
+    });
+    tally
 }
 
 /// 2026-01-01 00:00 UTC.

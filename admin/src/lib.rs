@@ -1,8 +1,8 @@
 //! What operators look at: metrics, status, health and readiness over HTTP.
 //!
-//! Everything here is read: from the published Snapshot, from the counters that the workers send
+//! Nearly everything here is read: from the published Snapshot, from the counters that the workers send
 //! when asked, and from the kernel. Nothing is kept between requests but a few seconds of samples,
-//! and no request here can delay a worker by more than the copy of its counters.
+//! and none of these requests can delay a worker by more than the copy of its counters.
 
 mod bind;
 mod counts;
@@ -17,6 +17,7 @@ mod sampler;
 mod serve;
 mod serving;
 mod status;
+mod switchover;
 
 #[cfg(test)]
 mod fixture;
@@ -30,3 +31,4 @@ pub use status::{
     ClientsStatus, HeldStatus, LatencyStatus, ListenerStatus, NodeStatus, Percentiles, PoolStatus,
     SentinelStatus, SentinelsStatus, Status, WorkerStatus,
 };
+pub use switchover::{SwitchoverAnswer, SwitchoverStep};

@@ -12,8 +12,8 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{self, Registry};
 use topology::{
-    ErrorKind, Health, NodeCounts, NodeView, PoolCounts, PoolView, Role, SentinelView, Snapshot,
-    Time,
+    Ending, ErrorKind, Health, NodeCounts, NodeView, PoolCounts, PoolView, Role, SentinelView,
+    Snapshot, Time,
 };
 
 use crate::counts::{self, Counted};
@@ -21,6 +21,7 @@ use crate::latency::coarse;
 use crate::names::{self, Kind, Metric, Unit};
 use crate::process::ProcessUsage;
 use crate::serving::{pool_takes_reads, pool_takes_writes};
+use crate::switchover::Tally;
 
 /// Everything that the page shows.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct Page {
     pub(crate) draining: bool,
     pub(crate) evidence_dropped: u64,
     pub(crate) version: &'static str,
+    pub(crate) switchovers: Tally,
 }
 
 /// One sample of a family.
@@ -146,6 +148,23 @@ impl Page {
             self.pools().filter_map(|(view, _)| {
                 let since = view.shards.iter().map(|shard| shard.since).max()?;
                 Some(([&*view.name], self.timestamp(since)))
+            }),
+        )?;
+        let switched =
+            || self.pools().map(|(view, _)| (&*view.name, self.switchovers.of(&view.name)));
+        out.family(
+            &names::POOL_SWITCHOVERS,
+            switched().flat_map(|(name, counts)| {
+                Ending::ALL.map(|ending| {
+                    let count = counts.endings.get(ending.as_str()).copied().unwrap_or(0);
+                    ([name, ending.as_str()], Value::Count(count))
+                })
+            }),
+        )?;
+        out.family(
+            &names::POOL_SWITCHOVER_HOLD,
+            switched().map(|(name, counts)| {
+                ([name], Value::Number(counts.longest_hold.as_micros() as f64 / 1e6))
             }),
         )
     }

@@ -129,6 +129,10 @@ metrics! {
         "1 if the Sentinel is in TILT: it does not trust its clock, and does not count";
     SENTINEL_EPOCH = "redkeel_sentinel_epoch", Gauge, None, ["pool", "sentinel"],
         "The configuration epoch of the primary that the Sentinel names; 0 where it does not answer";
+    POOL_SWITCHOVERS = "redkeel_pool_switchovers_total", Counter, None, ["pool", "result"],
+        "Switchovers that were ordered; result: `done`, `refused` (nothing was changed), `aborted` (undone), `unclear`";
+    POOL_SWITCHOVER_HOLD = "redkeel_pool_switchover_longest_hold_seconds", Gauge, Seconds, ["pool"],
+        "The longest time for which a switchover held writes; 0 if none did";
     POOL_CLIENTS = "redkeel_pool_clients", Gauge, None, ["pool"],
         "Connected clients";
     POOL_CLIENTS_ACCEPTED = "redkeel_pool_clients_accepted_total", Counter, None, ["pool"],

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Json};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::health::{health, readiness};
 use crate::metrics;
@@ -15,6 +15,7 @@ use crate::report::{Facts, report};
 use crate::sampler::Sampler;
 use crate::serve::Sources;
 use crate::status::Status;
+use crate::switchover::{Tally, switchover};
 
 /// The content type of [`metrics::page`].
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -33,16 +34,22 @@ const INDEX: &str = concat!(
 pub(crate) struct Shared {
     sources: Sources,
     sampler: Sampler,
+    pub(crate) switchovers: Tally,
 }
 
 impl Shared {
     pub(crate) fn new(sources: Sources) -> Self {
-        Self { sampler: Sampler::new(sources.workers.len()), sources }
+        let sampler = Sampler::new(sources.workers.len());
+        Self { sampler, sources, switchovers: Tally::default() }
     }
 
     /// Takes the samples that rates are told from, forever.
     pub(crate) async fn sample(&self) {
         self.sampler.run(&self.sources).await;
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     fn worker_clients(&self) -> Vec<usize> {
@@ -56,6 +63,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(async || Html(INDEX)))
         .route("/metrics", get(metrics_page))
         .route("/api/v1/status", get(status_page))
+        .route("/api/v1/pools/{pool}/switchover", post(switchover))
         .route("/healthz", get(health_page))
         .route("/readyz", get(ready_page))
         .fallback(not_found)
@@ -77,6 +85,7 @@ async fn metrics_page(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
         draining: sources.draining(),
         evidence_dropped: (sources.evidence_dropped)(),
         version: sources.version,
+        switchovers: shared.switchovers.clone(),
     };
     match page.render() {
         Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),

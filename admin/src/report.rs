@@ -94,6 +94,7 @@ fn pool(
         sentinels: view.sentinels.as_deref().map(sentinels),
         primary: primary.map(|node| node.name.to_string()),
         why: shard.map_or_else(String::new, |shard| shard.why.to_string()),
+        writes_held: shard.and_then(|shard| shard.writes_held.as_deref().map(str::to_owned)),
         since_seconds: shard.map_or(0.0, |shard| seconds(facts.now, shard.since)),
         clients: ClientsStatus {
             connected: counts.clients,

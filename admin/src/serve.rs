@@ -11,10 +11,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use topology::{PoolId, Published, Time, Workers};
+use topology::{PoolId, Published, SwitchoverDesk, Time, Workers};
 
 use crate::bind::{Listener, Socket};
 use crate::pages::{self, Shared};
+use crate::switchover::Peer;
 
 /// Connections served at a time; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 64;
@@ -41,6 +42,8 @@ pub struct Sources {
     pub clock: Box<dyn Fn() -> Time + Send + Sync>,
     /// How many sightings of workers did not reach the control plane.
     pub evidence_dropped: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Takes orders of switchovers.
+    pub switchovers: SwitchoverDesk,
     /// Of Redkeel.
     pub version: &'static str,
 }
@@ -84,11 +87,14 @@ async fn accept(listener: Listener, router: Router) {
     // Fails only if the semaphore is closed, which nobody does.
     while let Ok(permit) = free.clone().acquire_owned().await {
         let accepted = match &listener.0 {
-            Socket::Tcp(tcp) => {
-                tcp.accept().await.map(|(stream, _)| spawn(stream, router.clone(), permit))
-            }
+            Socket::Tcp(tcp) => tcp.accept().await.map(|(stream, from)| {
+                let local = from.ip().to_canonical().is_loopback();
+                let peer = if local { Peer::Local } else { Peer::Remote };
+                spawn(stream, peer, router.clone(), permit);
+            }),
             Socket::Unix(unix, _) => {
-                unix.accept().await.map(|(stream, _)| spawn(stream, router.clone(), permit))
+                let accepted = unix.accept().await;
+                accepted.map(|(stream, _)| spawn(stream, Peer::Local, router.clone(), permit))
             }
         };
         if let Err(error) = accepted {
@@ -107,20 +113,31 @@ async fn pause_after(error: &io::Error) {
 
 fn spawn(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
     router: Router,
     permit: OwnedSemaphorePermit,
 ) {
     tokio::spawn(async move {
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-        // An error is a client that broke off or sent no HTTP: its affair.
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "administration connection");
-        }
+        connection(stream, peer, router).await;
         drop(permit);
     });
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    router: Router,
+) {
+    let router = router.layer(axum::Extension(peer));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // An error is a client that broke off or sent no HTTP: its affair.
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "administration connection");
+    }
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub struct PoolStatus {
     pub primary: Option<String>,
     /// Why this one, or why none.
     pub why: String,
+    /// Why writes are held although there is a primary; null: they are not.
+    pub writes_held: Option<String>,
     /// How long ago `primary` last changed.
     pub since_seconds: f64,
     /// Its clients.

@@ -11,6 +11,9 @@ use topology::{Address, Failure, printable};
 const LIMITS: ValueLimits =
     ValueLimits { max_bytes: 1 << 20, max_elements: 1 << 16, max_depth: 16 };
 
+/// More replies than any request has that ends with PING.
+const REPLIES_MAX: usize = 8;
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -58,6 +61,23 @@ impl Connection {
             return Err(lost(&values));
         }
         while values.len() < replies {
+            match self.read().await? {
+                Some(value) => values.push(value),
+                None => return Err(lost(&values)),
+            }
+        }
+        Ok(values)
+    }
+
+    /// As [`Self::ask`], where the last reply is a PONG and there may be fewer or more before it.
+    pub(crate) async fn ask_until_pong(&mut self, request: &[u8]) -> Result<Vec<Value>, Failure> {
+        let mut values = self.ask(request, 1).await?;
+        let pong = Value::Simple(b"PONG".to_vec());
+        while values.last() != Some(&pong) {
+            // Each of a few commands has one reply at the most.
+            if values.len() == REPLIES_MAX {
+                return Err(Failure::Protocol);
+            }
             match self.read().await? {
                 Some(value) => values.push(value),
                 None => return Err(lost(&values)),

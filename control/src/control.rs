@@ -8,7 +8,10 @@ use std::time::Instant;
 use config::Config;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
-use topology::{Evidence, NodeIds, PoolId, Published, Snapshot, Time};
+use topology::{
+    Evidence, NodeIds, PoolId, Published, Snapshot, SwitchoverDesk, SwitchoverOrder,
+    SwitchoverReport, Time,
+};
 
 use crate::clock::Clock;
 use crate::evidence::EvidenceSender;
@@ -18,6 +21,8 @@ use crate::resolver::Resolver;
 
 /// Reports that may wait to be read; the tasks wait when there are more.
 const REPORTS: usize = 256;
+/// Orders that may wait to be read.
+const ORDERS: usize = 16;
 /// Reports and sightings taken in before the views are renewed.
 const BATCH: usize = 256;
 
@@ -29,6 +34,10 @@ pub struct Control {
     pools: Vec<Pool>,
     ids: NodeIds,
     evidence: mpsc::Receiver<Evidence>,
+    /// How many data-plane threads tell that they hold writes.
+    workers: usize,
+    orders: mpsc::Receiver<SwitchoverOrder>,
+    order_sender: mpsc::Sender<SwitchoverOrder>,
     /// Keeps the channel open where nobody has anything to tell.
     _evidence_sender: EvidenceSender,
 }
@@ -50,10 +59,27 @@ impl Control {
         let (sender, evidence) = EvidenceSender::channel();
         let version = published.version();
         let _evidence_sender = sender.clone();
-        let mut control =
-            Self { clock, published, version, pools, ids, evidence, _evidence_sender };
+        let (order_sender, orders) = mpsc::channel(ORDERS);
+        let mut control = Self {
+            clock,
+            published,
+            version,
+            pools,
+            ids,
+            evidence,
+            workers: config.workers.max(1),
+            orders,
+            order_sender,
+            _evidence_sender,
+        };
         control.publish();
         (control, sender)
+    }
+
+    /// Where switchovers are ordered.
+    pub fn switchovers(&self) -> SwitchoverDesk {
+        let orders = self.order_sender.clone();
+        Arc::new(move |order| orders.try_send(order).is_ok())
     }
 
     /// Probes, resolves and publishes until it is dropped.
@@ -81,6 +107,7 @@ impl Control {
                         self.heed(evidence);
                     }
                 }
+                Some(order) = self.orders.recv() => self.switch_over(order, &mut tasks),
                 Some(ended) = tasks.set.join_next() => pass_on_panic(ended),
                 () = self.clock.sleep_until(due) => {}
             }
@@ -94,6 +121,17 @@ impl Control {
         }
     }
 
+    fn switch_over(&mut self, order: SwitchoverOrder, tasks: &mut Tasks) {
+        let now = self.clock.now();
+        let workers = self.workers;
+        if let Some(pool) = self.pools.iter_mut().find(|pool| *pool.name == *order.pool) {
+            return pool.switch_over(order, workers, tasks, now);
+        }
+        let known: Vec<&str> = self.pools.iter().map(|pool| &*pool.name).collect();
+        let why = format!("there is no pool {}; the pools are {}", order.pool, known.join(", "));
+        (order.answer)(SwitchoverReport::refused(order.pool.as_str().into(), why));
+    }
+
     fn heed(&mut self, evidence: Evidence) {
         let now = self.clock.now();
         match evidence {
@@ -105,6 +143,11 @@ impl Control {
             Evidence::UnknownCommand { pool, name } => {
                 if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
                     pool.unknown_command(name, now);
+                }
+            }
+            Evidence::WritesHeld { worker, pool, version, unanswered } => {
+                if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
+                    pool.writes_held(worker, version, unanswered, now);
                 }
             }
         }
@@ -123,6 +166,9 @@ impl Control {
 
     fn publish(&mut self) {
         self.version += 1;
+        for pool in &mut self.pools {
+            pool.published(self.version);
+        }
         let pools = self.pools.iter().map(|pool| Arc::clone(pool.view())).collect();
         self.published.publish(Arc::new(Snapshot { version: self.version, pools }));
     }

@@ -9,6 +9,7 @@ mod clock;
 mod connection;
 mod control;
 mod evidence;
+mod hands;
 mod log;
 mod pool;
 mod prober;
@@ -16,6 +17,7 @@ mod request;
 mod resolver;
 mod sentinel;
 mod settings;
+mod switchover;
 
 pub use control::Control;
 pub use evidence::EvidenceSender;

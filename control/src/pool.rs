@@ -19,6 +19,7 @@ use crate::prober::{Order, Prober, Report, Reports};
 use crate::resolver::Resolver;
 use crate::sentinel::Sentinel;
 use crate::settings;
+use crate::switchover::Running;
 
 /// Orders that may wait for a prober: a probe and a question.
 const ORDERS: usize = 2;
@@ -26,11 +27,11 @@ const ORDERS: usize = 2;
 /// A pool at work.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    id: PoolId,
-    name: Arc<str>,
-    state: PoolState,
+    pub(crate) id: PoolId,
+    pub(crate) name: Arc<str>,
+    pub(crate) state: PoolState,
     resolver: Resolver,
-    credentials: Option<Arc<Credentials>>,
+    pub(crate) credentials: Option<Arc<Credentials>>,
     probe_timeout: Duration,
     probers: HashMap<NodeId, mpsc::Sender<Order>>,
     sentinel_credentials: Option<Arc<Credentials>>,
@@ -38,6 +39,10 @@ pub(crate) struct Pool {
     /// The reducer may have other nodes, or Sentinels, than there are tasks for.
     nodes_changed: bool,
     view: Arc<PoolView>,
+    /// How long a client's command is held.
+    pub(crate) hold: Duration,
+    /// The one that is under way.
+    pub(crate) switchover: Option<Running>,
 }
 
 /// The tasks of a Sentinel; they end when this is dropped.
@@ -95,6 +100,8 @@ impl Pool {
             sentinels: HashMap::new(),
             nodes_changed: true,
             view,
+            hold: config.timeouts.hold,
+            switchover: None,
         }
     }
 
@@ -103,7 +110,8 @@ impl Pool {
     }
 
     pub(crate) fn next_due(&self) -> Time {
-        self.state.next_due()
+        let switchover = self.switchover.as_ref().map_or(Time::MAX, Running::due);
+        self.state.next_due().min(switchover)
     }
 
     /// Takes a new view from the reducer, if there is one.
@@ -144,16 +152,19 @@ impl Pool {
                 self.state.described(names, answer, now);
                 Vec::new()
             }
+            Report::Asked(answer) => return self.asked(answer, now),
         };
         self.log(&events);
+        self.look_for_primary(now);
     }
 
     fn log(&self, events: &[Event]) {
-        log(&self.name, events);
+        log(&self.name, events, self.switchover.is_some());
     }
 
     /// Does what is due.
     pub(crate) fn drive(&mut self, tasks: &mut Tasks, ids: &mut NodeIds, now: Time) {
+        self.switchover_due(now);
         let events = self.state.elapse(ids, now);
         self.nodes_changed |= !events.is_empty();
         self.log(&events);

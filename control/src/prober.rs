@@ -30,6 +30,8 @@ pub(crate) enum Order {
 pub(crate) enum Report {
     /// Of a node.
     Observed(Observation),
+    /// Of a node that was asked for a switchover.
+    Asked(Result<Vec<Value>, Failure>),
     /// The end of [`Order::Describe`]; no answer: the node gave none.
     Described { names: Vec<Box<[u8]>>, answer: Option<Vec<Option<Learned>>> },
     /// The end of a lookup of this server's name.

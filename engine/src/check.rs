@@ -41,6 +41,13 @@ impl Engine {
         conn.is_upstream() && self.upstreams.get(conn.key()).is_some_and(Upstream::is_lane)
     }
 
+    /// Does the connection carry the bytes of a `tcp` listener's client, whatever they are?
+    #[doc(hidden)]
+    pub fn is_raw(&self, conn: ConnId) -> bool {
+        let upstream = self.upstreams.get(conn.key()).filter(|_| conn.is_upstream());
+        upstream.is_some_and(|upstream| matches!(upstream.sharing, Sharing::Raw(_)))
+    }
+
     fn check_upstream(&self, key: Key, upstream: &Upstream, owed: &mut HashMap<Key, (u32, Key)>) {
         let node = &self.pools[upstream.pool].nodes[upstream.node];
         assert!(node.connections.contains(&key), "{key:?} is not in its node's list");

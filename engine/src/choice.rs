@@ -39,6 +39,10 @@ impl Pool {
 
     fn usable_primary(&self, wish: &Wish<'_>) -> Option<usize> {
         let index = self.primary?;
+        // What only reads may go on: of what may write, nothing but `Target::Primary` is ever sent there.
+        if wish.target == Target::Primary && self.writes_held.is_some() {
+            return None;
+        }
         let node = &self.nodes[index];
         // The primary's refusal of a client's credentials is for the client to see.
         (node.is_usable() && wish.avoid != Some(index)).then_some(index)

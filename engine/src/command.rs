@@ -189,6 +189,10 @@ impl Engine {
         let target = if client.mode == Mode::Read { Target::Reads } else { Target::Primary };
         let (pool, standing) = (client.pool, std::rc::Rc::clone(&client.talk.standing));
         let pinned = client.bound.is_some_and(|bound| bound.pinned);
+        if self.pools[pool].writes_held.is_some() && !self.transaction_of(key).is_open() {
+            // FUNCTION LOAD writes, and a copy would go to the primary.
+            return self.no_way(key, Target::Primary, NoWay::NoNode);
+        }
         let step = self.one(key, bytes, target, true, PendingKind::Plain);
         if step == Step::Wait || pinned {
             return step;

@@ -128,6 +128,9 @@ impl Engine {
         };
         let present = client.bound.filter(|bound| bound.pinned || client.unanswered > 0);
         let upstream = match present {
+            Some(bound) if bound.pinned && self.is_held_on(bound.upstream) => {
+                return self.dispatch_beside_hold(key, bound.upstream, input);
+            }
             Some(bound) => bound.upstream,
             // It had a connection of its own, and lost it.
             None if client.needs_pin() => return self.nowhere(key, target),
@@ -146,20 +149,29 @@ impl Engine {
                 }
             },
         };
-        let Some(connection) = self.upstreams.get_mut(upstream) else {
+        if self.upstreams.get(upstream).is_none() {
             return self.nowhere(key, target);
-        };
-        if !connection.has_room() {
+        }
+        if self.append_or_wait(key, upstream, input) {
+            Dispatched::All(used)
+        } else {
+            Dispatched::Parked
+        }
+    }
+
+    /// Appends the batch; false: the connection has no room, and the client waits until it has.
+    pub(crate) fn append_or_wait(&mut self, key: Key, upstream: Key, input: &[u8]) -> bool {
+        if let Some(connection) = self.upstreams.get_mut(upstream).filter(|own| !own.has_room()) {
             connection.waiters.push(key);
             self.park(key, Parked::Upstream, 0);
-            return Dispatched::Parked;
+            return false;
         }
         self.append_batch(key, upstream, input);
-        Dispatched::All(used)
+        true
     }
 
     /// No node can take the batch now: it is held, or, when its time is up, answered.
-    fn nowhere(&mut self, key: Key, target: Target) -> Dispatched {
+    pub(crate) fn nowhere(&mut self, key: Key, target: Target) -> Dispatched {
         let expired = self
             .clients
             .get(key)
@@ -193,6 +205,11 @@ impl Engine {
             return (ErrorKind::Limit, error(ErrorKind::Limit, text));
         }
         let hold = pool.settings.timeouts.hold;
+        if let (Target::Primary, Some(why)) = (target, &pool.writes_held) {
+            let name = pool.name();
+            let text = format_args!("pool {name} held its writes for {hold:?}: {why}");
+            return (ErrorKind::NoPrimary, error(ErrorKind::NoPrimary, text));
+        }
         let (kind, what) = match target {
             Target::Primary => (ErrorKind::NoPrimary, "no primary that takes writes"),
             Target::Reads | Target::Replica | Target::First => {

@@ -173,7 +173,7 @@ impl Course {
         });
         let fit = bound.is_none_or(|bound| {
             upstreams.get(bound.upstream).is_some_and(|upstream| {
-                upstream.stalled.is_none() && pool.fits(upstream.node, bound.target)
+                upstream.stalled.is_none() && pool.takes(upstream.node, bound.target)
             })
         });
         let retired = client.bound.is_some_and(|bound| {

@@ -39,6 +39,7 @@ mod timers;
 mod upstream;
 mod window;
 mod world;
+mod writes;
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -84,6 +85,8 @@ pub struct Engine {
     /// The batch's first key, where the pool balances by it.
     batch_key: Option<std::ops::Range<usize>>,
     snapshot_version: u64,
+    /// This worker's place among them.
+    worker: usize,
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
@@ -126,6 +129,7 @@ impl Engine {
             inline: Vec::new(),
             batch_key: None,
             snapshot_version: 0,
+            worker: settings.worker,
             next_client_id: settings.worker as u64 + 1,
             client_id_step: settings.workers.max(1) as u64,
             draining: false,
@@ -273,6 +277,7 @@ impl Engine {
                 self.close_if_idle(key);
             }
         }
+        self.tell_drained();
     }
 
     /// When [`Self::end_turn`] has something to do again, unless something happens before.

@@ -78,6 +78,9 @@ impl Engine {
             self.reply_error(key, ErrorKind::ExecAbort, text);
             return Step::Done;
         }
+        if local == Local::Exec && self.own_connection_is_held(key) {
+            return self.hold_exec(key);
+        }
         let kind = if local == Local::Exec { PendingKind::Exec } else { PendingKind::Discard };
         if let Some(client) = self.clients.get_mut(key) {
             let special = client.special_mut();

@@ -145,6 +145,13 @@ impl Engine {
             self.reply_error(key, ErrorKind::Command, &text);
             return Step::Done;
         }
+        let may_write = matches!(
+            reason,
+            PinReason::Blocking { reads_only: false } | PinReason::Unknown | PinReason::Module
+        );
+        if may_write && !queued && self.own_connection_is_held(key) {
+            return self.no_way(key, Target::Primary, NoWay::NoNode);
+        }
         let upstream = match self.pin(key, target) {
             Ok(upstream) => upstream,
             Err(why) => return self.no_way(key, target, why),

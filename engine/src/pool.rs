@@ -26,6 +26,10 @@ pub(crate) struct Pool {
     pub(crate) primary: Option<usize>,
     /// The last one that did; its connections are kept until another follows it.
     pub(crate) last_primary: Option<usize>,
+    /// The primary is about to be replaced and takes no writes for now: why.
+    pub(crate) writes_held: Option<Arc<str>>,
+    /// The Snapshot that holds them, until the control plane knows that none is unanswered.
+    pub(crate) drain: Option<Drain>,
     pub(crate) learned: Arc<LearnedCommands>,
     pub(crate) counts: PoolCounts,
     pub(crate) held: Vec<Key>,
@@ -162,6 +166,15 @@ pub(crate) enum Change {
     Unfit(usize),
 }
 
+/// Writes are held, and the control plane waits until none is unanswered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Drain {
+    /// The Snapshot that says so.
+    pub(crate) version: u64,
+    /// It has been told how many are unanswered, and is owed the news that none is.
+    pub(crate) told: bool,
+}
+
 impl Pool {
     pub(crate) fn new(id: PoolId, settings: Arc<config::Pool>, workers: usize, seed: u64) -> Self {
         let limits = resp::Limits {
@@ -186,6 +199,8 @@ impl Pool {
             nodes: Vec::new(),
             primary: None,
             last_primary: None,
+            writes_held: None,
+            drain: None,
             learned: Arc::default(),
             counts: PoolCounts::default(),
             held: Vec::new(),
@@ -229,6 +244,7 @@ impl Pool {
         if self.primary.is_some() {
             self.last_primary = self.primary;
         }
+        self.writes_held.clone_from(&shard.writes_held);
         for (index, (health, role, readable)) in before.into_iter().enumerate() {
             let node = &self.nodes[index];
             let hopeless = node.gone || node.health != Health::Up;
@@ -290,6 +306,12 @@ impl Pool {
             Target::Reads | Target::First => node.readable || is_primary,
         };
         by_role && node.is_usable()
+    }
+
+    /// As [`Self::fits`], and what may write is not held.
+    pub(crate) fn takes(&self, index: usize, target: Target) -> bool {
+        let held = target == Target::Primary && self.writes_held.is_some();
+        !held && self.fits(index, target)
     }
 
     /// Something was seen of a node: it gets nothing new until a probe has settled it.

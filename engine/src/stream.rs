@@ -6,6 +6,7 @@ use topology::{ErrorKind, Time};
 
 use crate::Engine;
 use crate::client::{Parked, Streaming};
+use crate::dispatch::NoWay;
 use crate::input::Step;
 use crate::slots::Key;
 use crate::upstream::{Flags, LANE_FULL, Pending, PendingKind};
@@ -51,7 +52,9 @@ impl Engine {
             self.reply_simple(key, "QUEUED");
             return self.stream_start(key, input, None);
         }
-        let upstream = match self.pin(key, target) {
+        let held = !queued && target != Target::Reads && self.own_connection_is_held(key);
+        let pinned = if held { Err(NoWay::NoNode) } else { self.pin(key, target) };
+        let upstream = match pinned {
             Ok(upstream) => upstream,
             Err(why) => {
                 let step = self.no_way(key, target, why);

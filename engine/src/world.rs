@@ -31,6 +31,7 @@ impl Engine {
                 Change::Unfit(node) => self.unfit(pool, node),
             }
         }
+        self.hold_writes(pool);
         self.doubt_silent_lanes(pool);
         self.release_held(pool);
     }

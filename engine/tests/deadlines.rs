@@ -1,86 +1,9 @@
 //! How long a command may take that could not be sent when it came.
 
-use std::sync::Arc;
+mod scene;
 
-use config::Mode;
-use engine::{Action, ConnId, Engine, Settings};
-use topology::{
-    Address, Health, NodeId, NodeView, PoolId, PoolView, Role, ShardView, Snapshot, Time,
-};
-
-/// One client of a worker whose only node may be its primary.
-struct Scene {
-    engine: Engine,
-    client: ConnId,
-    version: u64,
-    /// What was last written to the node, and over which connection.
-    sent: Option<(ConnId, Vec<u8>)>,
-    /// What the client got.
-    got: Vec<u8>,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let text = "[pool.main]\nlisten = \"127.0.0.1:0\"\nservers = [\"127.0.0.1:1\"]\n\
-                    timeouts.hold = \"1s\"\ntimeouts.request = \"1s\"\n";
-        let context = config::Context { secrets: &NoSecrets, default_workers: 1 };
-        let pools = match config::load("scene", text, &context) {
-            Ok(loaded) => loaded.config.pools.into_iter().map(Arc::new).collect(),
-            Err(errors) => unreachable!("{}", errors.render(false)),
-        };
-        let mut engine = Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1 });
-        let client = engine.accept(PoolId(0), Mode::Split);
-        Self { engine, client, version: 0, sent: None, got: Vec::new() }
-    }
-
-    /// A turn at this time, in milliseconds, in which `happens`.
-    fn turn(&mut self, at: u64, happens: impl FnOnce(&mut Self)) {
-        self.engine.begin_turn(Time::from_millis(at));
-        happens(self);
-        let (mut actions, mut dirty) = (Vec::new(), Vec::new());
-        loop {
-            self.engine.end_turn();
-            self.engine.take_actions(&mut actions);
-            self.engine.take_dirty(&mut dirty);
-            if actions.is_empty() && dirty.is_empty() {
-                return self.engine.check();
-            }
-            for conn in dirty.drain(..) {
-                let bytes = self.engine.output(conn).to_vec();
-                self.engine.written(conn, bytes.len());
-                if !conn.is_upstream() {
-                    self.got.extend_from_slice(&bytes);
-                } else if !bytes.is_empty() {
-                    self.sent = Some((conn, bytes));
-                }
-            }
-            for action in actions.drain(..) {
-                if let Action::Connect { conn, .. } = action {
-                    self.engine.connected(conn);
-                }
-            }
-        }
-    }
-
-    fn publish(&mut self, primary: Option<NodeId>, proven_at: u64) {
-        self.version += 1;
-        let snapshot = snapshot(self.version, primary, Time::from_millis(proven_at));
-        self.engine.snapshot(&snapshot);
-    }
-
-    fn client_sends(&mut self, bytes: &[u8]) {
-        self.engine.received(self.client, bytes);
-    }
-
-    /// The node answers what it was last sent, which has to begin with `request`.
-    fn node_answers(&mut self, request: &[u8], reply: &[u8]) {
-        let sent = self.sent.take().filter(|(_, sent)| sent.starts_with(request));
-        assert!(sent.is_some(), "the node was not sent {}", String::from_utf8_lossy(request));
-        if let Some((conn, _)) = sent {
-            self.engine.received(conn, reply);
-        }
-    }
-}
+use scene::Scene;
+use topology::NodeId;
 
 const BLPOP: &[u8] = b"*3\r\n$5\r\nBLPOP\r\n$1\r\nq\r\n$3\r\n1.5\r\n";
 const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
@@ -100,50 +23,4 @@ fn what_stands_behind_a_held_and_blocking_command_has_its_own_time() {
     assert_eq!(scene.got, b"*-1\r\n", "a node may take `request` to answer");
     scene.turn(3300, |scene| scene.node_answers(SET, b"+OK\r\n"));
     assert_eq!(scene.got, b"*-1\r\n+OK\r\n");
-}
-
-struct NoSecrets;
-
-impl config::Secrets for NoSecrets {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn file(&self, _: &std::path::Path) -> Result<String, String> {
-        Err("none here".to_owned())
-    }
-}
-
-fn snapshot(version: u64, primary: Option<NodeId>, proven_at: Time) -> Snapshot {
-    let node = NodeView {
-        id: NodeId(0),
-        name: "node".into(),
-        address: Address::Tcp(([127, 0, 0, 1], 1).into()),
-        health: Health::Up,
-        role: Role::Primary,
-        readable: primary.is_some(),
-        why: "".into(),
-        since: Time::ZERO,
-        proven_at,
-        lag: None,
-        run_id: "".into(),
-        version: "".into(),
-        weight: 1,
-        backup: false,
-        zone: None,
-    };
-    let shard = ShardView {
-        primary,
-        writes_held: None,
-        why: "".into(),
-        since: Time::ZERO,
-        nodes: vec![node],
-    };
-    let pool = PoolView {
-        name: "main".into(),
-        shards: vec![shard],
-        sentinels: None,
-        learned: Arc::default(),
-    };
-    Snapshot { version, pools: vec![Arc::new(pool)] }
 }

@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Show the pools and nodes of a running proxy
     Status(StatusArgs),
+    /// Change the primary of a pool, without an error for any client
+    Switchover(SwitchoverArgs),
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +116,31 @@ Examples:
   redkeel status
   redkeel status --admin 10.0.0.9:9736 --json | jq '.pools[].primary'")]
 pub(crate) struct StatusArgs {
+    /// The proxy's administration endpoint [default: $REDKEEL_ADMIN, else 127.0.0.1:9736]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin: Option<String>,
+    /// Print the answer as JSON (docs/api.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  redkeel switchover main
+  redkeel switchover main --to 10.0.0.2:6379
+
+Writes are held in the proxy for some milliseconds, the primary hands over, the other replicas follow the new
+one. Where it does not come about, the primary is who it was.
+
+Exit codes: 0 if it is done, 64 for bad usage, 1 if it is not done; stderr says why.")]
+pub(crate) struct SwitchoverArgs {
+    /// The pool, as the configuration names it
+    #[arg(value_name = "POOL")]
+    pub(crate) pool: String,
+    /// The replica that becomes the primary [default: the one that is least behind]
+    #[arg(long, value_name = "NODE")]
+    pub(crate) to: Option<String>,
     /// The proxy's administration endpoint [default: $REDKEEL_ADMIN, else 127.0.0.1:9736]
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<String>,

@@ -16,6 +16,7 @@ mod run;
 mod signals;
 mod source;
 mod status;
+mod switchover;
 mod table;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Status(args) => status::status(&args),
+        Command::Switchover(args) => switchover::switchover(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

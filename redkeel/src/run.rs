@@ -79,6 +79,7 @@ async fn live(config: &Arc<Config>, start: Start) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let published = Arc::new(Published::default());
     let (control, evidence) = control::Control::new(config, Arc::clone(&published), start.origin);
+    let switchovers = control.switchovers();
     let admin = bind_admin(config).await?;
     let told = evidence.clone();
     let evidence_dropped = Box::new(move || told.dropped());
@@ -96,6 +97,7 @@ async fn live(config: &Arc<Config>, start: Start) -> Result<(), Failure> {
         draining: Arc::clone(&draining),
         clock: Box::new(start.clock()),
         evidence_dropped,
+        switchovers,
         version: VERSION,
     };
     let administration = administration(admin, sources);

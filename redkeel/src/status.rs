@@ -34,7 +34,10 @@ pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
 }
 
 /// The command line wins over the environment.
-fn endpoint(argument: Option<String>, environment: Option<String>) -> Result<Endpoint, Failure> {
+pub(crate) fn endpoint(
+    argument: Option<String>,
+    environment: Option<String>,
+) -> Result<Endpoint, Failure> {
     let (name, text) = match (argument, environment) {
         (Some(text), _) => ("--admin", text),
         (None, Some(text)) => ("REDKEEL_ADMIN", text),
@@ -145,6 +148,9 @@ fn sentinels_table(sentinels: &SentinelsStatus) -> String {
 /// What an operator should know of at once; `None`: nothing.
 fn trouble(pool: &PoolStatus) -> Option<String> {
     let mut parts = Vec::new();
+    if let Some(why) = &pool.writes_held {
+        parts.push(format!("writes are held: {why}"));
+    }
     if pool.held.clients > 0 {
         parts.push(format!("{} held", count(pool.held.clients, "client")));
     }

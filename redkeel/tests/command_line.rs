@@ -76,6 +76,7 @@ fn help_goes_to_stdout_and_has_an_example() {
         &["check", "--help"],
         &["explain", "--help"],
         &["status", "--help"],
+        &["switchover", "--help"],
     ] {
         let outcome = redkeel(arguments);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{arguments:?}");
@@ -264,7 +265,7 @@ fn the_manuals_page_of_the_command_line_is_what_help_prints() {
     let mut text = format!(
         "{written}{START}: `UPDATE_DOCS=1 cargo test -p redkeel` writes what follows. -->\n"
     );
-    for command in ["run", "check", "explain", "status"] {
+    for command in ["run", "check", "explain", "status", "switchover"] {
         let help = redkeel(&[command, "--help"]).stdout;
         text += &format!("\n## `redkeel {command}`\n\n```text\n{}\n```\n", help.trim_end());
     }

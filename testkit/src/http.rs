@@ -20,10 +20,24 @@ pub struct HttpReply {
 
 /// `GET path` over a new connection.
 pub fn get(address: &Address, path: &str) -> io::Result<HttpReply> {
-    let mut stream = address.connect(TIMEOUT)?;
-    stream.set_timeout(Some(TIMEOUT))?;
     // HTTP/1.0: the body ends with the connection, and is not cut into chunks.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let head = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    send(address, &head, TIMEOUT)
+}
+
+/// `POST path` with further lines of the head and a body, over a new connection.
+pub fn post(address: &Address, path: &str, lines: &str, body: &str) -> io::Result<HttpReply> {
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
+    );
+    send(address, &request, TIMEOUT * 3)
+}
+
+fn send(address: &Address, request: &str, patience: Duration) -> io::Result<HttpReply> {
+    let mut stream = address.connect(TIMEOUT)?;
+    stream.set_timeout(Some(patience))?;
+    stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&String::from_utf8_lossy(&bytes)).ok_or_else(|| io::ErrorKind::InvalidData.into())

@@ -35,7 +35,7 @@ pub use client::{Client, bulk, error_text, simple};
 pub use dns::{DnsServer, Service};
 pub use folder::Folder;
 pub use history::{History, HistoryAudit, Reads};
-pub use http::{HttpReply, get as http_get};
+pub use http::{HttpReply, get as http_get, post as http_post};
 pub use libraries::{client_libraries, find_program, node, python};
 pub use link::FaultyLink;
 pub use load::{

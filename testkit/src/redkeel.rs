@@ -165,6 +165,13 @@ impl Redkeel {
         http::get(&self.admin_address(), path).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
+    /// `POST path` of the admin endpoint, with a JSON body.
+    #[track_caller]
+    pub fn admin_post(&self, path: &str, body: &str) -> HttpReply {
+        http::post(&self.admin_address(), path, "Content-Type: application/json\r\n", body)
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
     /// `/api/v1/status`.
     #[track_caller]
     pub fn status(&self) -> Value {

@@ -4,7 +4,8 @@
 //! What it asserts:
 //!
 //! - each request gets one reply, in order, that belongs to it; an error only where a fault explains it (`judge`);
-//! - no command leaves for a node whose role, in the Snapshot in force, does not fit (`tap`);
+//! - no command leaves for a node whose role, in the Snapshot in force, does not fit, and none that may write for a primary
+//!   whose writes are held and answered (`tap`);
 //! - an acknowledged write ran once, in its client's order, in its database, at a primary; one with an unknown outcome
 //!   at most once; any other not at all (`ledger`);
 //! - when everything is whole again, everybody is answered in time, and at the end nothing is left (`world`);

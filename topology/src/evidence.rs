@@ -23,6 +23,18 @@ pub enum Evidence {
         /// The name in upper case, at most 64 bytes.
         name: Box<[u8]>,
     },
+    /// A worker has applied a Snapshot that holds a pool's writes: it sends the primary nothing more that may write.
+    /// Told once for each such Snapshot, and once more when the last write is answered.
+    WritesHeld {
+        /// This worker, counted from 0.
+        worker: usize,
+        /// Of this pool.
+        pool: PoolId,
+        /// The Snapshot.
+        version: u64,
+        /// Writes that it had sent before and that are not answered.
+        unanswered: usize,
+    },
 }
 
 /// What was seen of a node.

@@ -36,6 +36,7 @@ mod settings;
 mod shard;
 mod shown;
 mod snapshot;
+mod switchover;
 mod time;
 
 pub use address::Address;
@@ -59,5 +60,9 @@ pub use settings::{Resolved, Server, Settings, Target};
 pub use snapshot::{
     CommandFlags, Health, Lag, Learned, LearnedCommands, NodeId, NodeView, PoolId, PoolView, Role,
     ShardView, Snapshot,
+};
+pub use switchover::{
+    Ask, Cast, Do, Ending, Outcome, Party, Replies, Switchover, SwitchoverDesk, SwitchoverOrder,
+    SwitchoverReport,
 };
 pub use time::Time;

@@ -195,6 +195,18 @@ impl PoolState {
         self.shard.writes_held = why;
     }
 
+    /// Asks all nodes for everything, at once.
+    pub fn look_at_all(&mut self) {
+        for node in &mut self.shard.nodes {
+            node.schedule.want_full();
+        }
+    }
+
+    /// The primary, as it is now.
+    pub fn primary(&self) -> Option<NodeId> {
+        self.shard.primary().map(|node| node.id)
+    }
+
     /// A client sent a command that nobody has described; its name in upper case.
     pub fn unknown_command(&mut self, name: Box<[u8]>, now: Time) {
         self.learning.want(name, now);

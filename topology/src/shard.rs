@@ -270,6 +270,10 @@ impl Shard {
     fn vacate(&mut self, kind: HoldKind, why: Arc<str>, now: Time, events: &mut Vec<Event>) {
         let lost = self.primary.take();
         if let Some(lost) = lost {
+            // Whoever follows it may have been promoted already, where a switchover or Sentinel did that.
+            for node in &mut self.nodes {
+                node.schedule.hurry();
+            }
             self.since = now;
             let node = self.shown.iter().find(|shown| shown.node == lost);
             let node = node.map(|shown| Arc::clone(&shown.name));

@@ -61,6 +61,8 @@ pub(crate) enum Event {
     Read(usize),
     /// Something breaks.
     Fault,
+    /// The control plane begins, or ends, to hold writes.
+    Hold,
     /// The next part of the run begins.
     Phase,
 }

@@ -22,6 +22,7 @@ pub(crate) struct Control {
     pub(crate) version: u64,
     /// When the probe was sent that each node last answered.
     heard: BTreeMap<NodeId, Time>,
+    holds: bool,
     /// When it looks next.
     armed: Time,
 }
@@ -46,7 +47,7 @@ impl Control {
         let pool =
             PoolState::new("main".into(), plan.topology(), servers.collect(), &mut ids, seed);
         let (probes, heard) = (BTreeMap::new(), BTreeMap::new());
-        Self { pool, probes, next_probe: 0, version: 0, heard, armed: Time::ZERO }
+        Self { pool, probes, next_probe: 0, version: 0, heard, holds: false, armed: Time::ZERO }
     }
 
     /// Has every node answered a probe that was sent after `since`?
@@ -133,6 +134,21 @@ impl World {
             self.control.pool.observe(Observation::Sighted { node, sighting, at }, self.now);
             self.arm_control();
         }
+    }
+
+    /// Holds the writes for a while that is shorter than any command waits, or lets them go.
+    pub(crate) fn toggle_hold(&mut self) {
+        let holds = !self.control.holds;
+        if holds && !self.is_busy() {
+            return;
+        }
+        self.control.holds = holds;
+        self.note(|| format!("control: holds writes: {holds}"));
+        self.control.pool.hold_writes(holds.then(|| "a test".into()));
+        self.publish();
+        let longest = self.plan.pool.timeouts.hold.as_millis() as u64 / 3;
+        let millis = if holds { self.rng.u64(1..longest.min(250)) } else { self.rng.u64(50..1000) };
+        self.agenda.put(self.now + Duration::from_millis(millis), Event::Hold);
     }
 
     fn publish(&mut self) {

@@ -12,10 +12,12 @@ pub(crate) struct Standing {
     up: bool,
     primary: bool,
     readable: bool,
+    /// The worker has said that it sends the primary nothing more that may write.
+    drained: bool,
 }
 
 impl Standing {
-    pub(crate) fn of(snapshot: &Snapshot, node: NodeId) -> Self {
+    pub(crate) fn of(snapshot: &Snapshot, node: NodeId, drained: bool) -> Self {
         let shard = snapshot.pools.first().and_then(|pool| pool.shards.first());
         let view = shard.and_then(|shard| shard.node(node));
         Self {
@@ -25,6 +27,7 @@ impl Standing {
             readable: view.is_some_and(|view| {
                 view.readable && (view.role == Role::Replica || view.role == Role::Primary)
             }),
+            drained,
         }
     }
 }
@@ -36,7 +39,9 @@ pub(crate) struct Tap {
     scanner: resp::RequestScanner,
     /// When the first of `bytes` left.
     began: Option<Standing>,
-    /// Writes between MULTI and EXEC.
+    /// Between MULTI and EXEC.
+    in_multi: bool,
+    /// Writes there.
     queued_writes: bool,
     /// When the first part of what is one request left: MULTI to EXEC on a lane; WAIT behind the PING that Redkeel adds.
     unit: Option<Standing>,
@@ -48,6 +53,7 @@ impl Tap {
             bytes: Vec::new(),
             scanner: resp::RequestScanner::new(),
             began: None,
+            in_multi: false,
             queued_writes: false,
             unit: None,
         }
@@ -79,6 +85,12 @@ impl Tap {
             if let Some(name) = args.first() {
                 let name = self.bytes[name.start as usize..name.end as usize].to_ascii_uppercase();
                 check(&name, self.queued_writes, began, &self.bytes[..len]);
+                check_hold(&name, self.in_multi, self.queued_writes, began, &self.bytes[..len]);
+                match name.as_slice() {
+                    b"MULTI" => self.in_multi = true,
+                    b"EXEC" | b"DISCARD" => self.in_multi = false,
+                    _ => {}
+                }
                 match name.as_slice() {
                     b"MULTI" => (self.queued_writes, self.unit) = (false, is_lane.then_some(began)),
                     b"EXEC" | b"DISCARD" => (self.queued_writes, self.unit) = (false, None),
@@ -99,6 +111,20 @@ impl Tap {
 
 fn is_write(name: &[u8]) -> bool {
     matches!(name, b"SET" | b"INCRBY" | b"RPUSH" | b"LPUSH" | b"APPEND" | b"DEL" | b"BLPOP")
+}
+
+/// Once the worker has said that none of its writes is unanswered, it sends the primary none until they are let go.
+fn check_hold(
+    name: &[u8],
+    in_multi: bool,
+    queued_writes: bool,
+    standing: Standing,
+    request: &[u8],
+) {
+    let alone = (is_write(name) || name == b"PUBLISH") && !in_multi;
+    let writes = alone || (name == b"EXEC" && queued_writes);
+    let held = standing.drained && standing.primary;
+    assert!(!(held && writes), "{} left while writes are held", wire::shown(request));
 }
 
 fn check(name: &[u8], queued_writes: bool, standing: Standing, request: &[u8]) {

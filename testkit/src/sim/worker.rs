@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use config::Mode;
 use engine::{Action, ConnId, Engine, Gone, Settings};
-use topology::{Address, NodeId, PoolId, Snapshot, Time};
+use topology::{Address, Evidence, NodeId, PoolId, Snapshot, Time};
 
 use super::agenda::Event;
 use super::net::{End, Found, Link, LinkId, Owner, Port};
@@ -21,6 +21,10 @@ pub(crate) struct Worker {
     inbox: Vec<Input>,
     /// The Snapshot in force.
     pub(crate) snapshot: Arc<Snapshot>,
+    /// The newest Snapshot of which it has said that it holds writes.
+    holds: Option<u64>,
+    /// It has said that none is unanswered.
+    drained: bool,
     incoming: Option<Arc<Snapshot>>,
     turn_at: Option<Time>,
     turns: u64,
@@ -57,6 +61,8 @@ impl Worker {
             sockets: BTreeMap::new(),
             inbox: Vec::new(),
             snapshot: Arc::default(),
+            holds: None,
+            drained: false,
             incoming: None,
             turn_at: None,
             turns: 0,
@@ -144,6 +150,7 @@ impl Turn<'_> {
         self.worker.engine.begin_turn(self.world.now);
         if let Some(snapshot) = self.worker.incoming.take() {
             self.worker.engine.snapshot(&snapshot);
+            self.worker.drained &= snapshot.pools[0].shards[0].writes_held.is_some();
             self.worker.snapshot = snapshot;
         }
         let mut reading = Vec::new();
@@ -185,6 +192,11 @@ impl Turn<'_> {
             self.read(conn);
         }
         self.finish();
+        let shard = self.worker.snapshot.pools.first().map(|pool| &pool.shards[0]);
+        if shard.is_some_and(|shard| shard.writes_held.is_some()) {
+            let version = Some(self.worker.snapshot.version);
+            assert_eq!(self.worker.holds, version, "the Snapshot for which it holds writes");
+        }
     }
 
     fn accept(&mut self, link: LinkId, mode: Mode, client: usize) {
@@ -262,7 +274,8 @@ impl Turn<'_> {
         let (link, end) = (socket.link, socket.end);
         let wrote = self.world.send(Port { link, end }, output);
         if let Some((node, tap)) = &mut socket.node {
-            let standing = Standing::of(&self.worker.snapshot, *node);
+            let drained = self.worker.drained && !self.worker.engine.is_raw(conn);
+            let standing = Standing::of(&self.worker.snapshot, *node, drained);
             self.world.journal_write(self.index, *node, &output[..wrote]);
             let is_lane = self.worker.engine.is_lane(conn);
             tap.leave(&output[..wrote], standing, is_lane, &self.world.limits);
@@ -314,6 +327,10 @@ impl Turn<'_> {
                 }
             }
             Action::Evidence(evidence) => {
+                if let Evidence::WritesHeld { version, unanswered, .. } = evidence {
+                    self.worker.holds = Some(version);
+                    self.worker.drained = unanswered == 0;
+                }
                 if self.world.rng.u8(0..100) >= self.world.plan.evidence_loss {
                     self.world.note(|| format!("worker {}: {evidence:?}", self.index));
                     let delay = Duration::from_micros(self.world.rng.u64(0..1000));

@@ -120,6 +120,7 @@ impl World {
         self.agenda.put(self.plan.busy_until, Event::Phase);
         let first = Time::from_millis(self.rng.u64(200..800));
         self.agenda.put(first, Event::Fault);
+        self.agenda.put(first, Event::Hold);
         for _ in 0..self.plan.clients {
             let at = Time::from_millis(self.rng.u64(0..600));
             self.agenda.put(at, Event::Arrive);
@@ -177,6 +178,7 @@ impl World {
             Event::Act(client) => self.act(client),
             Event::Read(client) => self.client_reads(client),
             Event::Fault => self.fault(),
+            Event::Hold => self.toggle_hold(),
             Event::Phase => self.next_phase(),
         }
     }
@@ -235,6 +237,7 @@ impl World {
                 };
                 worker.snapshot.version == self.control.version
                     && shard.primary == Some(primary)
+                    && shard.writes_held.is_none()
                     && shard.nodes.iter().all(|node| {
                         node.readable || (node.role == Seen::Primary && node.id == primary)
                     })

@@ -1,0 +1,77 @@
+//! `redkeel switchover`: orders a planned change of primary, and tells how it went.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use admin::SwitchoverAnswer;
+use anyhow::{Context, anyhow};
+
+use crate::cli::SwitchoverArgs;
+use crate::failure::Failure;
+use crate::http::{self, Answer};
+use crate::output::print;
+use crate::status::endpoint;
+
+/// Longer than the proxy takes to say that it is not clear how it ended.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Orders it, waits for its end and prints that.
+pub(crate) fn switchover(args: &SwitchoverArgs) -> Result<(), Failure> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if args.pool.is_empty() || !args.pool.bytes().all(is_name) {
+        return Err(Failure::usage(anyhow!("{:?} is no name of a pool", args.pool)));
+    }
+    let endpoint = endpoint(args.admin.clone(), std::env::var("REDKEEL_ADMIN").ok())?;
+    let path = format!("/api/v1/pools/{}/switchover", args.pool);
+    let wish = serde_json::json!({ "to": args.to });
+    let answer = http::post(&endpoint, &path, &wish.to_string(), PATIENCE);
+    let Answer { body, .. } = answer.with_context(|| {
+        format!(
+            "no answer from {endpoint}; is redkeel running, and is this its [admin] listen address? \
+             --admin or REDKEEL_ADMIN names another"
+        )
+    })?;
+    let Ok(answer) = serde_json::from_str::<SwitchoverAnswer>(&body) else {
+        return Err(anyhow!("{endpoint} answered: {}", body.trim_end()).into());
+    };
+    if args.json {
+        print(&(body + "\n"))?;
+    } else {
+        print(&text(&answer))?;
+    }
+    match &answer.error {
+        None => Ok(()),
+        Some(why) => {
+            Err(anyhow!("switchover of pool {} {}: {why}", answer.pool, answer.result).into())
+        }
+    }
+}
+
+fn text(answer: &SwitchoverAnswer) -> String {
+    let mut text = String::new();
+    let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "nobody".to_owned());
+    let mut line = |line: String| {
+        // A String takes everything.
+        let written = writeln!(text, "{line}");
+        debug_assert!(written.is_ok());
+    };
+    if answer.error.is_none() {
+        line(format!(
+            "pool {}: {} is the primary now, after {} ({})",
+            answer.pool,
+            name(&answer.to),
+            name(&answer.from),
+            answer.way
+        ));
+    }
+    for step in &answer.steps {
+        line(format!("  {:<10} {:>9.1} ms", step.name, step.seconds * 1e3));
+    }
+    if let Some(held) = answer.held_seconds {
+        line(format!("  writes were held for {:.1} ms", held * 1e3));
+    }
+    for note in &answer.notes {
+        line(format!("  note: {note}"));
+    }
+    text
+}

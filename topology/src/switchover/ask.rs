@@ -1,0 +1,102 @@
+//! What the nodes are sent.
+
+use std::time::Duration;
+
+/// One request to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// How it stands in replication.
+    State,
+    /// The same, and that it tells its primary at once how far it is; by itself it does so once a second.
+    Nudge,
+    /// To hand over to the replica with this address.
+    Failover {
+        /// As the primary lists it.
+        host: String,
+        /// As the primary lists it.
+        port: u16,
+        /// After which it gives up by itself.
+        timeout: Duration,
+    },
+    /// To give up handing over.
+    FailoverAbort,
+    /// To let writes wait.
+    Pause {
+        /// After which they go on by themselves.
+        time: Duration,
+    },
+    /// To let them go on.
+    Unpause,
+    /// To become the replica of another, and at the same moment to let writes go on, which it then refuses.
+    Demote {
+        /// Of this host,
+        host: String,
+        /// at this port.
+        port: u16,
+    },
+    /// To become a primary.
+    Promote,
+    /// To become the replica of another. Where it is one already nothing happens.
+    Follow {
+        /// Of this host,
+        host: String,
+        /// at this port.
+        port: u16,
+    },
+    /// To write its role into its configuration file.
+    Save,
+}
+
+/// Which replies end the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replies {
+    /// So many.
+    Count(usize),
+    /// A PONG: a command before it may have a reply or none.
+    UntilPong,
+}
+
+impl Ask {
+    /// The commands, which go out together.
+    pub fn commands(&self) -> Vec<Vec<Vec<u8>>> {
+        let millis = |time: &Duration| time.as_millis().to_string();
+        let follow = |host: &str, port: u16| command(&["REPLICAOF", host, &port.to_string()]);
+        match self {
+            Self::State => vec![command(&["INFO", "replication"])],
+            // The reply of GETACK goes to the primary; only an error comes back (replconfCommand).
+            Self::Nudge => vec![
+                command(&["REPLCONF", "GETACK", "*"]),
+                command(&["INFO", "replication"]),
+                command(&["PING"]),
+            ],
+            Self::Failover { host, port, timeout } => {
+                let (port, timeout) = (port.to_string(), millis(timeout));
+                vec![command(&["FAILOVER", "TO", host, &port, "TIMEOUT", &timeout])]
+            }
+            Self::FailoverAbort => vec![command(&["FAILOVER", "ABORT"])],
+            Self::Pause { time } => vec![command(&["CLIENT", "PAUSE", &millis(time), "WRITE"])],
+            Self::Unpause => vec![command(&["CLIENT", "UNPAUSE"])],
+            Self::Demote { host, port } => vec![
+                command(&["MULTI"]),
+                follow(host, *port),
+                command(&["CLIENT", "UNPAUSE"]),
+                command(&["EXEC"]),
+            ],
+            Self::Promote => vec![command(&["REPLICAOF", "NO", "ONE"])],
+            Self::Follow { host, port } => vec![follow(host, *port)],
+            Self::Save => vec![command(&["CONFIG", "REWRITE"])],
+        }
+    }
+
+    /// What comes back.
+    pub fn replies(&self) -> Replies {
+        match self {
+            Self::Nudge => Replies::UntilPong,
+            other => Replies::Count(other.commands().len()),
+        }
+    }
+}
+
+fn command(words: &[&str]) -> Vec<Vec<u8>> {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
