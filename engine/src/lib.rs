@@ -36,6 +36,7 @@ mod slots;
 mod stall;
 mod stream;
 mod timers;
+mod unasked;
 mod upstream;
 mod window;
 mod world;

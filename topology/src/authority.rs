@@ -8,10 +8,9 @@
 use std::sync::Arc;
 
 use crate::node::Node;
-use crate::primary::{
-    Ground, HoldKind, Question, Routed, Verdict, claimants, hold, is_eligible, list,
-};
+use crate::primary::{Question, Routed, claimants, hold, is_eligible, list};
 use crate::sentinel::Word;
+use crate::verdict::{Ground, HoldKind, Verdict};
 use crate::{NodeId, Time};
 
 /// What the authority of a shard says.

@@ -38,6 +38,7 @@ mod shown;
 mod snapshot;
 mod switchover;
 mod time;
+mod verdict;
 
 pub use address::Address;
 pub use counts::{ErrorKind, NodeCounts, PoolCounts, WorkerCounts, latency_histogram};

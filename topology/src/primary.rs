@@ -17,6 +17,7 @@ use crate::lineage::Lineage;
 use crate::node::{Claim, Node};
 use crate::observation::Serving;
 use crate::role_reply::Link;
+use crate::verdict::{Ground, HoldKind, Verdict};
 use crate::{NodeId, Time};
 
 /// The primary that writes were last sent to.
@@ -28,45 +29,6 @@ pub(crate) struct Routed {
     pub(crate) lineage: Lineage,
     /// The highest offset seen there.
     pub(crate) offset: u64,
-}
-
-/// Who the primary is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// This node.
-    Primary { node: NodeId, ground: Ground },
-    /// Nobody.
-    Hold { kind: HoldKind, why: String },
-}
-
-/// Why a node is the primary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ground {
-    /// The start: it alone says master.
-    Alone,
-    /// The same process as before.
-    Continues,
-    /// Proven to continue the old primary's history: somebody promoted it.
-    Succeeds,
-    /// The old primary follows it.
-    Followed,
-    /// Restarted, and no living node has newer data.
-    TakenBack,
-    /// All other nodes follow it.
-    Agreed,
-    /// The authority names it.
-    Named,
-}
-
-/// Why nobody is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HoldKind {
-    /// More answers, or time, will tell.
-    Waiting,
-    /// No node can be.
-    Vacant,
-    /// Several could be.
-    Ambiguous,
 }
 
 /// How a node stands to one that may become the primary.
@@ -397,37 +359,6 @@ impl<'a> Question<'a> {
         }
         let why = format!("waits for an answer of {}", names.join(", "));
         Some(hold(HoldKind::Waiting, why))
-    }
-}
-
-impl Ground {
-    /// Does Redkeel move to another node by what it concludes alone? A promotion was somebody's order, a new master of the
-    /// old primary too: they are followed at once, because to wait would cost availability and save no data. Taking
-    /// a node back moves nothing.
-    pub(crate) fn is_own_decision(self) -> bool {
-        match self {
-            Self::Agreed => true,
-            Self::Alone
-            | Self::Continues
-            | Self::Succeeds
-            | Self::Followed
-            | Self::TakenBack
-            | Self::Named => false,
-        }
-    }
-
-    /// For an operator.
-    pub(crate) fn why(self, routed: Option<&Routed>) -> String {
-        let old = routed.map_or("the old primary", |routed| &*routed.name);
-        match self {
-            Self::Alone => "the only node that says master".to_owned(),
-            Self::Continues => "says master, in the same process as before".to_owned(),
-            Self::Succeeds => format!("promoted, and continues {old}'s data"),
-            Self::Named => "the Sentinels name it".to_owned(),
-            Self::Followed => format!("{old} follows it now"),
-            Self::TakenBack => "restarted, and no living node has newer data".to_owned(),
-            Self::Agreed => "the only node that says master, and all others follow it".to_owned(),
-        }
     }
 }
 

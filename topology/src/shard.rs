@@ -9,10 +9,11 @@ use crate::lag::OffsetSamples;
 use crate::lineage::Lineage;
 use crate::node::{Claim, Node, Stray};
 use crate::observation::{Failure, Observation, Probed};
-use crate::primary::{Ground, HoldKind, Question, Routed, Verdict, successors};
+use crate::primary::{Question, Routed, successors};
 use crate::role_reply::Link;
 use crate::schedule::Pace;
 use crate::shown::Shown;
+use crate::verdict::{Ground, HoldKind, Verdict};
 use crate::{NodeId, NodeView, Server, Settings, ShardView, Sighting, Time};
 
 /// The state of a shard. Nothing in it changes but by what is observed.

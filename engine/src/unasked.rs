@@ -1,0 +1,62 @@
+//! What a node says unasked: messages, tracking pushes, MONITOR lines; and confirmations of subscriptions, which look alike.
+
+use session::{PubSubValue, pubsub_value};
+
+use crate::Engine;
+use crate::slots::Key;
+use crate::upstream::{PendingKind, Value};
+
+impl Engine {
+    /// A message, a tracking push or a MONITOR line: true if the value is one, and no command's reply.
+    pub(crate) fn unasked(&mut self, key: Key, client_key: Key, value: Value) -> bool {
+        let (Some(client), Some(upstream)) =
+            (self.clients.get_mut(client_key), self.upstreams.get_mut(key))
+        else {
+            return false;
+        };
+        let Some(special) = client.special.as_deref_mut() else {
+            return value.first == b'>';
+        };
+        if special.monitoring && upstream.queue.is_empty() {
+            return true;
+        }
+        let may_be_pubsub = value.first == b'>'
+            || (value.first == b'*' && !special.subscriptions.is_empty())
+            || upstream.queue.front().is_some_and(|front| front.kind == PendingKind::Subscribe);
+        if !may_be_pubsub || value.streamed {
+            return value.first == b'>' || (value.streamed && !special.subscriptions.is_empty());
+        }
+        match pubsub_value(client.output.tail(value.len)) {
+            PubSubValue::Message => true,
+            PubSubValue::Reply => value.first == b'>',
+            PubSubValue::Confirmation { kind, channel } => {
+                special.subscriptions.confirm(kind, channel);
+                let Some(front) = upstream.queue.front_mut() else {
+                    // A node may end a subscription by itself (SUNSUBSCRIBE when a slot moves).
+                    return true;
+                };
+                if front.flags.swallow {
+                    // Set up again after a loss: the client has had its confirmation long ago.
+                    client.output.truncate_tail(value.len);
+                }
+                if front.kind == PendingKind::Subscribe {
+                    front.replies = front.replies.saturating_sub(1);
+                    let front = *front;
+                    if front.replies == 0 {
+                        // The gap ends with the last command that subscribes again; a connection that was lost before
+                        // this did not end it.
+                        let mut behind = upstream.queue.iter().skip(1);
+                        let more = behind.any(|pending| {
+                            pending.flags.swallow && pending.kind == PendingKind::Subscribe
+                        });
+                        let ends = front.flags.swallow && !more;
+                        self.pools[upstream.pool].counts.subscription_gaps_total += u64::from(ends);
+                        self.pop_front(key);
+                        self.settle_reply(key, client_key, front);
+                    }
+                }
+                true
+            }
+        }
+    }
+}
