@@ -14,6 +14,7 @@ mod history;
 mod managed;
 mod outage;
 mod passed_on;
+mod strays;
 mod unreachable;
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]

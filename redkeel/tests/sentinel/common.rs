@@ -95,7 +95,10 @@ pub(crate) fn wait_for_traffic(load: &Load) {
 
 /// The replica that Sentinel has promoted.
 pub(crate) fn promoted(nodes: &[RedisServer]) -> &RedisServer {
-    eventually(SOON, "a promotion", || nodes[1..].iter().find(|node| says_master(node)))
+    // A Sentinel that was kept from running for two seconds does nothing for thirty (TILT).
+    eventually(Duration::from_secs(90), "a promotion", || {
+        nodes[1..].iter().find(|node| says_master(node))
+    })
 }
 
 /// Sentinel cuts the connections of whom it promotes.
