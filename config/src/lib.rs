@@ -37,4 +37,4 @@ pub use model::{
 };
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;
-pub use secret::Secrets;
+pub use secret::{NoSecrets, Secrets};

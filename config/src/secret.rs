@@ -15,6 +15,20 @@ pub trait Secrets {
     fn file(&self, path: &Path) -> Result<String, String>;
 }
 
+/// For configurations whose secrets stand in them: there is neither an environment nor a file.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _: &Path) -> Result<String, String> {
+        Err("there are no files here".to_owned())
+    }
+}
+
 /// `None`: it could not be found, and that was reported.
 pub(crate) fn resolve(
     key: &str,

@@ -103,23 +103,11 @@ mod tests {
 
     use super::*;
 
-    struct NoSecrets;
-
-    impl config::Secrets for NoSecrets {
-        fn env(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn file(&self, _: &std::path::Path) -> Result<String, String> {
-            Err("there are no files".to_owned())
-        }
-    }
-
     /// A pool with these options, and nodes of which the first is the primary.
     fn pool(options: &str, nodes: Vec<NodeView>) -> Pool {
         let text =
             format!("[pool.main]\nlisten = '127.0.0.1:1'\nservers = ['10.0.0.1:1']\n{options}\n");
-        let context = config::Context { secrets: &NoSecrets, default_workers: 1 };
+        let context = config::Context { secrets: &config::NoSecrets, default_workers: 1 };
         let loaded = config::load("test", &text, &context).unwrap();
         let settings = Arc::new(loaded.config.pools.into_iter().next().unwrap());
         let mut pool = Pool::new(PoolId(0), settings, 1, 7);

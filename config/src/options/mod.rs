@@ -198,19 +198,7 @@ mod tests {
     use super::*;
     use crate::load::{Context, load};
     use crate::model::Config;
-    use crate::secret::Secrets;
-
-    struct NoSecrets;
-
-    impl Secrets for NoSecrets {
-        fn env(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn file(&self, _: &std::path::Path) -> Result<String, String> {
-            Err("there are no files".to_owned())
-        }
-    }
+    use crate::secret::NoSecrets;
 
     /// Every option, by its table, with a value that is not its default.
     const OTHERS: [(&str, &[(&str, &str)]); 11] = [

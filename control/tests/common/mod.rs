@@ -4,12 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use config::{Context, Secrets};
+use config::Context;
 use control::{Control, EvidenceSender};
 use testkit::{RedisServer, eventually};
 use tokio::sync::oneshot;
@@ -36,7 +35,7 @@ impl Running {
     pub fn with(servers: &[&str], lines: &str) -> Self {
         let text =
             format!("[pool.main]\nlisten = \"127.0.0.1:0\"\nservers = {servers:?}\n{lines}\n");
-        let context = Context { secrets: &NoSecrets, default_workers: 1 };
+        let context = Context { secrets: &config::NoSecrets, default_workers: 1 };
         let config =
             config::load("test.toml", &text, &context).unwrap_or_else(|why| panic!("{why}"));
         Self::start(&config.config)
@@ -187,18 +186,6 @@ impl Drop for Running {
 fn node_of<'a>(shard: &'a ShardView, server: &RedisServer) -> Option<&'a NodeView> {
     let address = server.address().to_string();
     shard.nodes.iter().find(|node| node.address.to_string() == address)
-}
-
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn env(&self, _name: &str) -> Option<String> {
-        None
-    }
-
-    fn file(&self, _path: &Path) -> Result<String, String> {
-        Err("there are no files here".to_owned())
-    }
 }
 
 #[derive(Clone, Default)]

@@ -27,7 +27,7 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let text = "[pool.main]\nlisten = \"127.0.0.1:0\"\nservers = [\"127.0.0.1:1\"]\n\
                     timeouts.hold = \"1s\"\ntimeouts.request = \"1s\"\n";
-        let context = config::Context { secrets: &NoSecrets, default_workers: 1 };
+        let context = config::Context { secrets: &config::NoSecrets, default_workers: 1 };
         let pools = match config::load("scene", text, &context) {
             Ok(loaded) => loaded.config.pools.into_iter().map(Arc::new).collect(),
             Err(errors) => unreachable!("{}", errors.render(false)),
@@ -98,18 +98,6 @@ impl Scene {
         if let Some((conn, _)) = sent {
             self.engine.received(conn, reply);
         }
-    }
-}
-
-struct NoSecrets;
-
-impl config::Secrets for NoSecrets {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn file(&self, _: &std::path::Path) -> Result<String, String> {
-        Err("none here".to_owned())
     }
 }
 

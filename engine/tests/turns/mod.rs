@@ -24,7 +24,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         let text = "[pool.main]\nlisten = \"127.0.0.1:0\"\nservers = [\"127.0.0.1:1\"]\n";
-        let context = config::Context { secrets: &NoSecrets, default_workers: 1 };
+        let context = config::Context { secrets: &config::NoSecrets, default_workers: 1 };
         let pools = match config::load("bench", text, &context) {
             Ok(loaded) => loaded.config.pools.into_iter().map(Arc::new).collect(),
             Err(errors) => unreachable!("{}", errors.render(false)),
@@ -80,18 +80,6 @@ impl Bench {
                 }
             }
         }
-    }
-}
-
-struct NoSecrets;
-
-impl config::Secrets for NoSecrets {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn file(&self, _: &std::path::Path) -> Result<String, String> {
-        Err("none here".to_owned())
     }
 }
 

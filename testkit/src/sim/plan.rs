@@ -1,10 +1,9 @@
 //! What the seed decides before the run begins.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Balance, Context, Mode, Reads, Secrets, TcpRole};
+use config::{Balance, Context, Mode, Reads, TcpRole};
 use fastrand::Rng;
 use topology::Time;
 
@@ -130,20 +129,8 @@ impl Plan {
     }
 }
 
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn file(&self, _: &Path) -> Result<String, String> {
-        Err("there are no files".to_owned())
-    }
-}
-
 fn pool(servers: usize, weather: Weather, tight: bool, rng: &mut Rng) -> config::Pool {
-    let context = Context { secrets: &NoSecrets, default_workers: 1 };
+    let context = Context { secrets: &config::NoSecrets, default_workers: 1 };
     let addresses: Vec<String> =
         (0..servers).map(|server| format!("10.0.0.{}:6379", server + 1)).collect();
     let config =
