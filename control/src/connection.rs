@@ -4,7 +4,7 @@ use std::io;
 
 use resp::{Value, ValueLimits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use topology::{Address, Failure, printable};
 
 /// What one reply may be: far more than any probe's answer, and little memory.
@@ -28,6 +28,21 @@ impl Connection {
     pub(crate) async fn dial(address: &Address) -> Result<Self, Failure> {
         let stream = Self::connect(address).await.map_err(|error| dial_failure(&error))?;
         Ok(Self { stream, input: Vec::new() })
+    }
+
+    /// Connects to the first address of a `host:port` that lets it.
+    pub(crate) async fn dial_name(name: &str) -> Result<Self, Failure> {
+        let unreachable = |text: &str| Failure::Unreachable(printable(text.as_bytes()));
+        let addresses = lookup_host(name).await;
+        let addresses = addresses.map_err(|error| unreachable(&error.to_string()))?;
+        let mut last = unreachable("its name has no address");
+        for address in addresses {
+            match Self::dial(&Address::Tcp(address)).await {
+                Ok(connection) => return Ok(connection),
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
     }
 
     async fn connect(address: &Address) -> io::Result<Box<dyn Stream>> {

@@ -1,43 +1,55 @@
-//! The task of one switchover: it owns connections to the nodes that take part, and asks what it is told to.
+//! The task of one switchover: it owns connections to those who take part, and asks what it is told to.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::Credentials;
-use resp::{Value, write_command};
+use resp::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use topology::{Address, Ask, Failure, NodeId, PoolId, Replies};
 
 use crate::connection::Connection;
 use crate::prober::{Report, Reports};
+use crate::request::Request;
 
 /// One question.
 #[derive(Debug)]
 pub(crate) struct Errand {
-    pub(crate) node: NodeId,
+    pub(crate) whom: Whom,
     pub(crate) ask: Ask,
     /// For all of it, with the connect if there must be one.
     pub(crate) within: Duration,
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Whom {
+    Node(NodeId),
+    /// The one that chooses.
+    Sentinel,
 }
 
 pub(crate) struct Hands {
     pub(crate) pool: PoolId,
     pub(crate) addresses: HashMap<NodeId, Address>,
     pub(crate) credentials: Option<Arc<Credentials>>,
+    /// Where the Sentinel is that chooses, if one does: `host:port`.
+    pub(crate) sentinel: Option<Arc<str>>,
+    pub(crate) sentinel_credentials: Option<Arc<Credentials>>,
     pub(crate) reports: Reports,
 }
 
 impl Hands {
     /// Works until the errands end.
     pub(crate) async fn run(self, mut errands: mpsc::Receiver<Errand>) {
-        let mut connections: HashMap<NodeId, Connection> = HashMap::new();
-        while let Some(Errand { node, ask, within }) = errands.recv().await {
-            let kept = connections.remove(&node);
-            let answer = match timeout(within, self.ask(kept, node, &ask)).await {
+        let mut connections: HashMap<Whom, Connection> = HashMap::new();
+        while let Some(Errand { whom, ask, within }) = errands.recv().await {
+            let kept = connections.remove(&whom);
+            let answer = match timeout(within, self.ask(kept, whom, &ask)).await {
                 Ok(Ok((connection, values))) => {
-                    connections.insert(node, connection);
+                    connections.insert(whom, connection);
                     Ok(values)
                 }
                 Ok(Err(failure)) => Err(failure),
@@ -51,39 +63,45 @@ impl Hands {
     async fn ask(
         &self,
         kept: Option<Connection>,
-        node: NodeId,
+        whom: Whom,
         ask: &Ask,
     ) -> Result<(Connection, Vec<Value>), Failure> {
         let mut connection = match kept {
             Some(connection) => connection,
-            None => self.dial(node).await?,
+            None => self.dial(whom).await?,
         };
-        let mut request = Vec::new();
+        let mut request = Request::default();
         for command in ask.commands() {
             let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
-            write_command(&mut request, &words);
+            request.add(&words);
         }
         let values = match ask.replies() {
-            Replies::Count(count) => connection.ask(&request, count).await?,
-            Replies::UntilPong => connection.ask_until_pong(&request).await?,
+            Replies::Count(count) => connection.ask(&request.bytes, count).await?,
+            Replies::UntilPong => connection.ask_until_pong(&request.bytes).await?,
         };
         Ok((connection, values))
     }
 
-    async fn dial(&self, node: NodeId) -> Result<Connection, Failure> {
-        let Some(address) = self.addresses.get(&node) else {
-            return Err(Failure::Unreachable("it has left the pool".into()));
-        };
-        let mut connection = Connection::dial(address).await?;
-        if let Some(credentials) = &self.credentials {
-            let password = credentials.password.reveal().as_bytes();
-            let mut request = Vec::new();
-            match &credentials.username {
-                Some(user) => write_command(&mut request, &[b"AUTH", user.as_bytes(), password]),
-                None => write_command(&mut request, &[b"AUTH", password]),
+    async fn dial(&self, whom: Whom) -> Result<Connection, Failure> {
+        let (mut connection, credentials) = match whom {
+            Whom::Node(node) => {
+                let Some(address) = self.addresses.get(&node) else {
+                    return Err(Failure::Unreachable("it has left the pool".into()));
+                };
+                (Connection::dial(address).await?, &self.credentials)
             }
-            // A node without a password refuses AUTH, and needs none.
-            connection.ask(&request, 1).await?;
+            Whom::Sentinel => {
+                let Some(name) = &self.sentinel else {
+                    return Err(Failure::Unreachable("there is none".into()));
+                };
+                (Connection::dial_name(name).await?, &self.sentinel_credentials)
+            }
+        };
+        if let Some(credentials) = credentials {
+            let mut request = Request::default();
+            request.authenticate(credentials);
+            // Who has no password refuses AUTH, and needs none.
+            connection.ask(&request.bytes, request.commands).await?;
         }
         Ok(connection)
     }

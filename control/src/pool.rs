@@ -34,7 +34,7 @@ pub(crate) struct Pool {
     pub(crate) credentials: Option<Arc<Credentials>>,
     probe_timeout: Duration,
     probers: HashMap<NodeId, mpsc::Sender<Order>>,
-    sentinel_credentials: Option<Arc<Credentials>>,
+    pub(crate) sentinel_credentials: Option<Arc<Credentials>>,
     sentinels: HashMap<SentinelId, SentinelTasks>,
     /// The reducer may have other nodes, or Sentinels, than there are tasks for.
     nodes_changed: bool,

@@ -5,13 +5,9 @@ use std::time::Duration;
 
 use config::Credentials;
 use resp::Value;
-use tokio::net::lookup_host;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
-use topology::{
-    Address, Failure, PoolId, SentinelAnswer, SentinelEvent, SentinelId, SentinelObservation,
-    printable,
-};
+use topology::{Failure, PoolId, SentinelAnswer, SentinelEvent, SentinelId, SentinelObservation};
 
 use crate::clock::Clock;
 use crate::connection::Connection;
@@ -104,7 +100,7 @@ impl Sentinel {
         let link = match link {
             Some(link) => link,
             None => {
-                let connection = self.dial().await?;
+                let connection = Connection::dial_name(&self.name).await?;
                 link.insert(Link { connection, authenticated: false, says_slaves: false })
             }
         };
@@ -184,7 +180,7 @@ impl Sentinel {
 
     /// `None`: it is not to be had; why is for [`Self::ask`] to find out.
     async fn subscribe(&self) -> Option<Connection> {
-        let mut connection = self.dial().await.ok()?;
+        let mut connection = Connection::dial_name(&self.name).await.ok()?;
         let mut request = Request::default();
         if let Some(credentials) = &self.credentials {
             request.authenticate(credentials);
@@ -201,21 +197,6 @@ impl Sentinel {
             return None;
         }
         SentinelEvent::parse(channel.as_bytes()?, message.as_bytes()?, &self.master)
-    }
-
-    /// Connects to the first of its addresses that lets it.
-    async fn dial(&self) -> Result<Connection, Failure> {
-        let unreachable = |text: &str| Failure::Unreachable(printable(text.as_bytes()));
-        let addresses = lookup_host(&*self.name).await;
-        let addresses = addresses.map_err(|error| unreachable(&error.to_string()))?;
-        let mut last = unreachable("its name has no address");
-        for address in addresses {
-            match Connection::dial(&Address::Tcp(address)).await {
-                Ok(connection) => return Ok(connection),
-                Err(failure) => last = failure,
-            }
-        }
-        Err(last)
     }
 }
 

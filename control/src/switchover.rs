@@ -1,5 +1,6 @@
 //! A switchover under way: does what the machine in `topology` says, and tells it how that ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use resp::Value;
@@ -9,11 +10,13 @@ use topology::{
 };
 use tracing::{info, warn};
 
-use crate::hands::{Errand, Hands};
+use crate::hands::{Errand, Hands, Whom};
 use crate::pool::{Pool, Tasks};
 
 /// Where commands are held for less, clients would get errors.
 const LEAST_HOLD: Duration = Duration::from_secs(1);
+/// The same where a Sentinel replaces the primary.
+const LEAST_HOLD_BY_SENTINEL: Duration = Duration::from_secs(2);
 
 /// One that is under way.
 pub(crate) struct Running {
@@ -42,6 +45,11 @@ enum Awaits {
 }
 
 impl Running {
+    /// One errand at a time: there is room, unless the process ends.
+    fn send(&self, errand: Errand) -> bool {
+        self.errands.try_send(errand).is_ok()
+    }
+
     /// When it goes on without any news.
     pub(crate) fn due(&self) -> Time {
         match self.awaits {
@@ -79,11 +87,16 @@ impl Pool {
                 return (order.answer)(SwitchoverReport::refused(self.name.clone(), why));
             }
         };
-        info!(pool = &*self.name, from = &*cast.from.name, to = &*cast.to.name, "switchover");
+        let to = cast.target().map(|party| &*party.name);
+        let sentinel = cast.elector.as_ref().map(|elector| Arc::clone(&elector.sentinel));
+        let by = sentinel.as_deref();
+        info!(pool = &*self.name, from = &*cast.from.name, to, sentinel = by, "switchover");
         let hands = Hands {
             pool: self.id,
             addresses: cast.all().map(|party| (party.node, party.address.clone())).collect(),
             credentials: self.credentials.clone(),
+            sentinel,
+            sentinel_credentials: self.sentinel_credentials.clone(),
             reports: tasks.reports.clone(),
         };
         let (errands, receiver) = mpsc::channel(1);
@@ -102,22 +115,22 @@ impl Pool {
         if self.switchover.is_some() {
             return Err("another switchover of this pool is under way".to_owned());
         }
-        if self.hold < LEAST_HOLD {
+        let view = self.state.view();
+        let least = match view.sentinels {
+            Some(_) => LEAST_HOLD_BY_SENTINEL,
+            None => LEAST_HOLD,
+        };
+        if self.hold < least {
             return Err(format!(
-                "timeouts.hold is {:?}: set it to {LEAST_HOLD:?} at least, or clients get errors meanwhile",
+                "timeouts.hold is {:?}: set it to {least:?} at least, or clients get errors meanwhile",
                 self.hold
             ));
         }
-        if self.state.master().is_some() {
-            return Err(
-                "the pool's primary is chosen by Sentinels: order it there (SENTINEL FAILOVER), \
-                 Redkeel follows"
-                    .to_owned(),
-            );
-        }
-        let view = self.state.view();
         let shard = view.shards.first().ok_or("the pool has no nodes")?;
-        Cast::choose(shard, to)
+        match &view.sentinels {
+            Some(sentinels) => Cast::by_sentinel(shard, sentinels, to),
+            None => Cast::choose(shard, to),
+        }
     }
 
     /// A node has answered an errand, or not.
@@ -194,9 +207,14 @@ impl Pool {
         while let Some(running) = &mut self.switchover {
             running.awaits = match running.machine.next(outcome, now) {
                 Do::Ask { node, ask, within } => {
-                    // One errand at a time: there is room, unless the process ends.
-                    let sent = running.errands.try_send(Errand { node, ask, within });
-                    if sent.is_err() {
+                    if !running.send(Errand { whom: Whom::Node(node), ask, within }) {
+                        outcome = Outcome::Failed(Failure::Lost);
+                        continue;
+                    }
+                    Awaits::Answer
+                }
+                Do::AskSentinel { ask, within } => {
+                    if !running.send(Errand { whom: Whom::Sentinel, ask, within }) {
                         outcome = Outcome::Failed(Failure::Lost);
                         continue;
                     }

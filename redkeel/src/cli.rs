@@ -131,14 +131,16 @@ Examples:
   redkeel switchover main --to 10.0.0.2:6379
 
 Writes are held in the proxy for some milliseconds, the primary hands over, the other replicas follow the new
-one. Where it does not come about, the primary is who it was.
+one. Where it does not come about, the primary is who it was. Where the pool's nodes come from Sentinels, these choose
+and promote the new one; --to can then name only the one that they can choose.
 
 Exit codes: 0 if it is done, 64 for bad usage, 1 if it is not done; stderr says why.")]
 pub(crate) struct SwitchoverArgs {
     /// The pool, as the configuration names it
     #[arg(value_name = "POOL")]
     pub(crate) pool: String,
-    /// The replica that becomes the primary [default: the one that is least behind]
+    /// The replica that becomes the primary [default: the one that is least behind, or that
+    /// Sentinel chooses]
     #[arg(long, value_name = "NODE")]
     pub(crate) to: Option<String>,
     /// The proxy's administration endpoint [default: $REDKEEL_ADMIN, else 127.0.0.1:9736]

@@ -63,7 +63,7 @@ pub use snapshot::{
     ShardView, Snapshot,
 };
 pub use switchover::{
-    Ask, Cast, Do, Ending, Outcome, Party, Replies, Switchover, SwitchoverDesk, SwitchoverOrder,
-    SwitchoverReport,
+    Ask, Cast, Do, Elector, Ending, Outcome, Party, Replies, Switchover, SwitchoverDesk,
+    SwitchoverOrder, SwitchoverReport,
 };
 pub use time::Time;

@@ -13,6 +13,7 @@ mod common;
 mod done;
 mod ordered;
 mod refused;
+mod watched;
 
 #[path = "../scene/mod.rs"]
 mod scene;

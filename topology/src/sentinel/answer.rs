@@ -87,6 +87,25 @@ impl Refusal {
     }
 }
 
+/// The replicas that a Sentinel could promote, as `host:port`, from its answer to `SENTINEL REPLICAS`: those that are
+/// not down in its eyes and have a priority (sentinel.c, sentinelSelectSlave). One to which it has no connection is not
+/// chosen either, but that may be over at any moment: after a failover it connects anew to all of them.
+pub(crate) fn candidates(reply: &Value) -> Result<Vec<String>, Refusal> {
+    const OUT: [&str; 2] = ["s_down", "o_down"];
+    let entries = Fields::of(reply, "SENTINEL REPLICAS")?.0.iter();
+    let mut names = Vec::new();
+    for entry in entries {
+        let fields = Fields::of(entry, "SENTINEL REPLICAS")?;
+        let flags = fields.get("flags").ok_or(Refusal::Malformed("flags"))?;
+        let is_out = flags.split(',').any(|flag| OUT.contains(&flag));
+        if !is_out && fields.get("slave-priority") != Some("0") {
+            let name = fields.address().ok_or(Refusal::Malformed("ip and port"))?;
+            names.push(name.to_string());
+        }
+    }
+    Ok(names)
+}
+
 /// Alternating names and values.
 struct Fields<'a>(&'a [Value]);
 

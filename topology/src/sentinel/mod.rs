@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use answer::SentinelAnswer;
+pub(crate) use answer::candidates;
 use belief::Belief;
 pub(crate) use belief::Word;
 pub use event::SentinelEvent;

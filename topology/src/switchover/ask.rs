@@ -1,5 +1,6 @@
-//! What the nodes are sent.
+//! What the nodes, and the Sentinel that chooses, are sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One request to a node.
@@ -45,6 +46,16 @@ pub enum Ask {
     },
     /// To write its role into its configuration file.
     Save,
+    /// A Sentinel: which replicas it knows.
+    Candidates {
+        /// Of this master.
+        master: Arc<str>,
+    },
+    /// A Sentinel: to replace the primary.
+    Elect {
+        /// Of this master.
+        master: Arc<str>,
+    },
 }
 
 /// Which replies end the answer.
@@ -85,6 +96,8 @@ impl Ask {
             Self::Promote => vec![command(&["REPLICAOF", "NO", "ONE"])],
             Self::Follow { host, port } => vec![follow(host, *port)],
             Self::Save => vec![command(&["CONFIG", "REWRITE"])],
+            Self::Candidates { master } => vec![command(&["SENTINEL", "REPLICAS", master])],
+            Self::Elect { master } => vec![command(&["SENTINEL", "FAILOVER", master])],
         }
     }
 

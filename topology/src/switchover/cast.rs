@@ -1,8 +1,8 @@
-//! Who takes part: the primary, the replica that follows it, and the other nodes.
+//! Who takes part: the primary, the replica that follows it, the other nodes, and the Sentinel that chooses.
 
 use std::sync::Arc;
 
-use crate::{Address, Health, NodeId, NodeView, Role, ShardView};
+use crate::{Address, Health, NodeId, NodeView, Role, SentinelsView, ShardView};
 
 /// A node with a part in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,19 +20,29 @@ pub struct Party {
 pub struct Cast {
     /// The primary.
     pub from: Party,
-    /// Who becomes it.
+    /// Who becomes it. Where a Sentinel chooses, any of the others until it has.
     pub to: Party,
     /// The other nodes that answer.
     pub others: Vec<Party>,
+    /// Where Sentinels watch the nodes: who is told to replace the primary.
+    pub elector: Option<Elector>,
+}
+
+/// A Sentinel that chooses the next primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elector {
+    /// Its address, as the configuration or another Sentinel names it.
+    pub sentinel: Arc<str>,
+    /// What it calls the primary.
+    pub master: Arc<str>,
+    /// It is to choose the cast's `to`, or the switchover is refused.
+    pub wanted: bool,
 }
 
 impl Cast {
     /// Chooses by what is known of the nodes; `to`: the node that an operator names. Or says why it cannot be.
     pub fn choose(shard: &ShardView, to: Option<&str>) -> Result<Self, String> {
-        let primary = shard.primary.and_then(|id| shard.node(id));
-        let Some(primary) = primary.filter(|node| node.health == Health::Up) else {
-            return Err(format!("there is no primary to take over from: {}", shard.why));
-        };
+        let primary = present(shard)?;
         let target = match to {
             Some(name) => named(shard, primary, name)?,
             None => fittest(shard, primary)?,
@@ -40,7 +50,61 @@ impl Cast {
         let others = shard.nodes.iter().filter(|node| {
             node.id != primary.id && node.id != target.id && node.health == Health::Up
         });
-        Ok(Self { from: party(primary), to: party(target), others: others.map(party).collect() })
+        Ok(Self {
+            from: party(primary),
+            to: party(target),
+            others: others.map(party).collect(),
+            elector: None,
+        })
+    }
+
+    /// As [`Self::choose`], where these Sentinels watch the nodes: one that agrees with the majority is told to.
+    pub fn by_sentinel(
+        shard: &ShardView,
+        sentinels: &SentinelsView,
+        to: Option<&str>,
+    ) -> Result<Self, String> {
+        let primary = present(shard)?;
+        let Some(named) = &sentinels.primary else {
+            return Err(format!("there is no majority of Sentinels: {}", sentinels.why));
+        };
+        if **named != *primary.name && **named != primary.address.to_string() {
+            return Err(format!(
+                "the Sentinels name {named}, and not {} yet: try again when they agree",
+                primary.name
+            ));
+        }
+        if let Some(why) = &shard.writes_held {
+            return Err(format!("the primary is being replaced already: {why}"));
+        }
+        let Some(sentinel) = sentinels.sentinels.iter().find(|sentinel| sentinel.agrees) else {
+            return Err("no Sentinel answers".to_owned());
+        };
+        let mut others = shard.nodes.iter().filter(|node| node.id != primary.id);
+        let target = match to {
+            Some(name) => known(shard, primary, name)?,
+            None => others.clone().next().ok_or("it has no replica")?,
+        };
+        let elector = Elector {
+            sentinel: Arc::clone(&sentinel.name),
+            master: Arc::clone(&sentinels.master),
+            wanted: to.is_some(),
+        };
+        let others = others.by_ref().filter(|node| node.id != target.id).map(party).collect();
+        Ok(Self { from: party(primary), to: party(target), others, elector: Some(elector) })
+    }
+
+    /// Who is to become the primary, where that is known.
+    pub fn target(&self) -> Option<&Party> {
+        let open = self.elector.as_ref().is_some_and(|elector| !elector.wanted);
+        (!open).then_some(&self.to)
+    }
+
+    /// This node was chosen.
+    pub(super) fn elect(&mut self, node: NodeId) {
+        if let Some(chosen) = self.others.iter_mut().find(|party| party.node == node) {
+            std::mem::swap(chosen, &mut self.to);
+        }
     }
 
     /// All of them.
@@ -53,7 +117,24 @@ fn party(node: &NodeView) -> Party {
     Party { node: node.id, name: Arc::clone(&node.name), address: node.address.clone() }
 }
 
+/// The primary that there is now.
+fn present(shard: &ShardView) -> Result<&NodeView, String> {
+    let primary = shard.primary.and_then(|id| shard.node(id));
+    primary
+        .filter(|node| node.health == Health::Up)
+        .ok_or_else(|| format!("there is no primary to take over from: {}", shard.why))
+}
+
 fn named<'a>(shard: &'a ShardView, primary: &NodeView, name: &str) -> Result<&'a NodeView, String> {
+    let node = known(shard, primary, name)?;
+    match unfit(node) {
+        Some(why) => Err(format!("{name} cannot become the primary: {why}")),
+        None => Ok(node),
+    }
+}
+
+/// The node that an operator calls so, if it is not the primary.
+fn known<'a>(shard: &'a ShardView, primary: &NodeView, name: &str) -> Result<&'a NodeView, String> {
     let is_it = |node: &&NodeView| &*node.name == name || node.address.to_string() == name;
     let Some(node) = shard.nodes.iter().find(is_it) else {
         let known: Vec<&str> = shard.nodes.iter().map(|node| &*node.name).collect();
@@ -65,10 +146,7 @@ fn named<'a>(shard: &'a ShardView, primary: &NodeView, name: &str) -> Result<&'a
     if node.id == primary.id {
         return Err(format!("{name} is the primary already"));
     }
-    match unfit(node) {
-        Some(why) => Err(format!("{name} cannot become the primary: {why}")),
-        None => Ok(node),
-    }
+    Ok(node)
 }
 
 fn fittest<'a>(shard: &'a ShardView, primary: &NodeView) -> Result<&'a NodeView, String> {

@@ -7,6 +7,7 @@ use resp::Value;
 
 use super::ask::Ask;
 use super::cast::{Cast, Party};
+use super::elected::{Candidate, Electing};
 use super::state::{NodeState, is_at};
 use super::tidy::Tidy;
 use super::ways::{Pausing, Way};
@@ -33,6 +34,13 @@ pub enum Do {
     Ask {
         /// This one.
         node: NodeId,
+        /// This.
+        ask: Ask,
+        /// After which it counts as not answered.
+        within: Duration,
+    },
+    /// Ask the Sentinel that chooses; it answers as a node does.
+    AskSentinel {
         /// This.
         ask: Ask,
         /// After which it counts as not answered.
@@ -101,6 +109,10 @@ pub struct Switchover {
     pub(super) nudges: bool,
     /// How often in a row the target was seen not to be promoted while nothing could change that any more.
     seen_unpromoted: u32,
+    /// Whom the Sentinel could choose.
+    pub(super) candidates: Vec<Candidate>,
+    /// The other nodes, which it could not.
+    pub(super) bystanders: Vec<Candidate>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +125,7 @@ pub(super) enum State {
     HandsOver,
     Awaits { until: Time, asked: bool },
     Pauses(Pausing),
+    Elects(Electing),
     LooksAtTarget,
     LooksAtPrimary { unpromoted: bool },
     Undoes,
@@ -130,7 +143,7 @@ impl Switchover {
             ending: Ending::Refused,
             pool,
             from: Some(Arc::clone(&cast.from.name)),
-            to: Some(Arc::clone(&cast.to.name)),
+            to: cast.target().map(|party| Arc::clone(&party.name)),
             way: "",
             steps: Vec::new(),
             held: None,
@@ -148,6 +161,8 @@ impl Switchover {
             old_place: (String::new(), 0),
             nudges: false,
             seen_unpromoted: 0,
+            candidates: Vec::new(),
+            bystanders: Vec::new(),
         }
     }
 
@@ -167,6 +182,10 @@ impl Switchover {
             State::HandsOver => self.handed_over(outcome, now),
             State::Awaits { until, asked } => self.awaited(until, asked, outcome, now),
             State::Pauses(pausing) => self.pausing(pausing, outcome, now),
+            State::Elects(electing) => match self.cast.elector.clone() {
+                Some(elector) => self.elect(&elector, electing, outcome, now),
+                None => self.end(),
+            },
             State::LooksAtTarget => self.looked_at_target(outcome, now),
             State::LooksAtPrimary { unpromoted } => {
                 self.looked_at_primary(unpromoted, outcome, now)
@@ -191,6 +210,9 @@ impl Switchover {
         if !state.is_primary() || state.failover != super::state::Failover::None {
             let why = format!("{name} is about to hand over to another already");
             return self.leave(Ending::Refused, why, now);
+        }
+        if let Some(elector) = self.cast.elector.clone() {
+            return self.ask_electorate(&elector, state);
         }
         self.go(State::AsksTarget { primary: Box::new(state) }, Ask::State)
     }
@@ -229,11 +251,15 @@ impl Switchover {
             let why = format!("{} {failure}", self.cast.to.name);
             return self.leave(Ending::Refused, why, now);
         }
+        let (from, to) = (&self.cast.from.name, &self.cast.to.name);
+        self.hold(format!("{from} hands over to {to} (switchover)"), now)
+    }
+
+    /// All is as it should be.
+    pub(super) fn hold(&mut self, why: String, now: Time) -> Do {
         self.step("check", now);
         self.held_since = Some(now);
         self.state = State::Drains;
-        let why =
-            format!("{} hands over to {} (switchover)", self.cast.from.name, self.cast.to.name);
         Do::Hold { why: why.into(), within: DRAIN }
     }
 
@@ -267,6 +293,11 @@ impl Switchover {
         self.report.way == Way::Pause.as_str()
     }
 
+    /// Who becomes the primary is known by now.
+    pub(super) fn target_known(&mut self) {
+        self.report.to = Some(Arc::clone(&self.cast.to.name));
+    }
+
     pub(super) fn note(&mut self, text: String) {
         self.report.notes.push(text);
     }
@@ -274,6 +305,10 @@ impl Switchover {
     /// The target says that it is a primary.
     pub(super) fn promoted(&mut self, now: Time) -> Do {
         self.step("promote", now);
+        self.adopt()
+    }
+
+    pub(super) fn adopt(&mut self) -> Do {
         self.state = State::Adopts;
         Do::Adopt { node: self.cast.to.node, within: ADOPT }
     }

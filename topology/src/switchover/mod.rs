@@ -7,6 +7,7 @@
 
 mod ask;
 mod cast;
+mod elected;
 mod machine;
 mod state;
 mod tidy;
@@ -16,14 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use ask::{Ask, Replies};
-pub use cast::{Cast, Party};
+pub use cast::{Cast, Elector, Party};
 pub use machine::{Do, Outcome, Switchover};
 
 /// An order of a switchover, from whoever may give one to the control plane.
 pub struct SwitchoverOrder {
     /// The pool's name.
     pub pool: String,
-    /// The node that becomes the primary; `None`: the fittest replica.
+    /// The node that becomes the primary; `None`: the fittest replica, or whom Sentinel chooses.
     pub to: Option<String>,
     /// Called once, with how it ended.
     pub answer: Box<dyn FnOnce(SwitchoverReport) + Send>,

@@ -27,6 +27,11 @@ enum At {
 
 impl Switchover {
     pub(super) fn begin_tidying(&mut self) -> Do {
+        if self.cast.elector.is_some() {
+            // The Sentinel re-points the others and makes them save; the old primary it finds a replica already.
+            let changed = vec![self.cast.from.node];
+            return self.go_on_tidying(Tidy { todo: Vec::new(), at: At::Begins, changed });
+        }
         // The last is taken first.
         let mut todo: Vec<NodeId> = self.cast.others.iter().map(|party| party.node).collect();
         todo.reverse();

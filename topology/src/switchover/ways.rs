@@ -4,6 +4,7 @@
 //!   does once a second, unless it is nudged.
 //! - `PAUSE`: where that is denied, or the replica cannot be nudged: writes wait at the primary (`CLIENT PAUSE`), until the
 //!   replica has as much; then the primary is demoted before the replica is promoted, so that there are never two.
+//! - `SENTINEL`: where Sentinels watch the nodes; in [`super::elected`].
 
 use std::time::Duration;
 
@@ -19,15 +20,16 @@ const PROMOTION: Duration = Duration::from_millis(500);
 /// Between two looks at the target.
 const POLL: Duration = Duration::from_millis(1);
 /// In which the target must have as much as the paused primary.
-const CATCH_UP: Duration = Duration::from_millis(500);
+pub(super) const CATCH_UP: Duration = Duration::from_millis(500);
 /// After which writes go on by themselves, should nobody let them.
-const PAUSE: Duration = Duration::from_secs(2);
+pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     Failover,
     Pause,
+    Sentinel,
 }
 
 impl Way {
@@ -35,6 +37,7 @@ impl Way {
         match self {
             Self::Failover => "FAILOVER",
             Self::Pause => "PAUSE",
+            Self::Sentinel => "SENTINEL",
         }
     }
 }
@@ -67,6 +70,9 @@ pub(super) enum Pausing {
 impl Switchover {
     /// Writes are held and answered.
     pub(super) fn take_a_way(&mut self, now: Time) -> Do {
+        if self.cast.elector.is_some() {
+            return self.begin_election();
+        }
         if !self.nudges {
             return self.pause("REPLCONF is denied".to_owned());
         }
@@ -195,7 +201,7 @@ impl Switchover {
         }
     }
 
-    fn unpause(&mut self, ending: Ending, why: String) -> Do {
+    pub(super) fn unpause(&mut self, ending: Ending, why: String) -> Do {
         self.pausing_at(Pausing::Unpauses { ending, why }, Ask::Unpause)
     }
 

@@ -11,6 +11,8 @@ use topology::{
     Switchover, SwitchoverReport, Time,
 };
 
+mod by_sentinel;
+
 const ID: &str = "b48219af8436b4c8cc0bec932911fc1462902dfd";
 const OTHER: &str = "afc6dc853b926e375e10f11dfbc49a5378e50c16";
 
