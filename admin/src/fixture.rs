@@ -199,6 +199,7 @@ fn sentinels() -> SentinelsView {
         answers,
         agrees: answers && !tilt,
         tilt,
+        failing_over: false,
         primary: answers.then(|| "10.0.0.4:6379".into()),
         epoch: if answers { 7 } else { 0 },
         why: why.into(),

@@ -37,6 +37,8 @@ pub struct SentinelView {
     pub agrees: bool,
     /// It does not trust its clock.
     pub tilt: bool,
+    /// It leads a failover, or has not finished with its last.
+    pub failing_over: bool,
     /// The primary that it names.
     pub primary: Option<Arc<str>>,
     /// Its configuration epoch; 0 where it does not answer.
@@ -80,6 +82,7 @@ fn one(watcher: &Watcher, primary: Option<&Arc<str>>) -> SentinelView {
         answers: answer.is_some(),
         agrees,
         tilt: watcher.is_in_tilt(),
+        failing_over: answer.is_some_and(|answer| answer.failing_over),
         primary: names,
         epoch: answer.map_or(0, |answer| answer.epoch),
         why,

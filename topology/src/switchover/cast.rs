@@ -77,6 +77,9 @@ impl Cast {
         if let Some(why) = &shard.writes_held {
             return Err(format!("the primary is being replaced already: {why}"));
         }
+        if let Some(busy) = sentinels.sentinels.iter().find(|sentinel| sentinel.failing_over) {
+            return Err(still_busy(&busy.name));
+        }
         let Some(sentinel) = sentinels.sentinels.iter().find(|sentinel| sentinel.agrees) else {
             return Err("no Sentinel answers".to_owned());
         };
@@ -115,6 +118,11 @@ impl Cast {
 
 fn party(node: &NodeView) -> Party {
     Party { node: node.id, name: Arc::clone(&node.name), address: node.address.clone() }
+}
+
+/// Why a Sentinel takes no order.
+pub(super) fn still_busy(sentinel: &str) -> String {
+    format!("Sentinel {sentinel} is not done with a failover: try again in a few seconds")
 }
 
 /// The primary that there is now.

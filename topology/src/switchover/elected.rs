@@ -13,7 +13,7 @@ use resp::Value;
 
 use super::Ending;
 use super::ask::Ask;
-use super::cast::{Elector, Party};
+use super::cast::{Elector, Party, still_busy};
 use super::machine::{Do, Outcome, State, Switchover, Taken, taken, told};
 use super::state::NodeState;
 use super::ways::{CATCH_UP, PAUSE, Way};
@@ -161,6 +161,10 @@ impl Switchover {
                 "Sentinel {sentinel} knows no replica of {from} that it could promote: \
                  each is down in its eyes, or has replica-priority 0"
             ));
+        }
+        // It told us the new primary, but keeps the books of the old one until it has re-pointed all replicas.
+        if names.iter().any(|name| self.cast.from.is_called(name)) {
+            return Err(still_busy(sentinel));
         }
         if elector.wanted {
             let wanted = &self.cast.to;

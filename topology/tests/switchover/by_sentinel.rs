@@ -17,6 +17,7 @@ fn sentinels() -> SentinelsView {
         answers: agrees,
         agrees,
         tilt: false,
+        failing_over: false,
         primary: None,
         epoch: 1,
         why: "".into(),
@@ -205,6 +206,8 @@ fn whom_the_sentinel_may_choose_must_be_fit() {
     assert!(refused(two, &other).contains("would not promote 10.0.0.2:6379"));
     let none = [(2, "slave,s_down", "100"), (3, "slave", "0")];
     assert!(refused(None, &none).contains("knows no replica"));
+    let old_books = [(1, "slave", "100"), BOTH[0]];
+    assert!(refused(None, &old_books).contains("is not done with a failover"));
     assert!(refused(None, &[(9, "slave", "100")]).contains("no node of this pool"));
 
     // The only one there is may be named.
@@ -235,6 +238,8 @@ fn nothing_is_ordered_from_sentinels_that_do_not_agree() {
     let other = why(&calm, |view| view.primary = Some("10.0.0.2:6379".into()), None);
     assert!(other.contains("the Sentinels name 10.0.0.2:6379"));
     assert!(why(&calm, |view| view.sentinels.clear(), None).contains("no Sentinel answers"));
+    let busy = why(&calm, |view| view.sentinels[1].failing_over = true, None);
+    assert!(busy.contains("10.0.0.8:26379 is not done with a failover"));
     assert!(why(&calm, |_| (), Some("10.0.0.1:6379")).contains("the primary already"));
     let alone = shard(|nodes| nodes.truncate(1));
     assert!(why(&alone, |_| (), None).contains("no replica"));
