@@ -16,8 +16,14 @@ const PASSWORD: &str = "of-the-sentinels";
 
 /// Three Sentinels before a primary with so many replicas.
 fn watched(replicas: usize) -> (Vec<RedisServer>, Sentinels) {
+    watched_for(replicas, Duration::from_secs(1))
+}
+
+/// As [`watched`], by Sentinels that take a node for dead after this time.
+fn watched_for(replicas: usize, down_after: Duration) -> (Vec<RedisServer>, Sentinels) {
     let nodes = replicated(replicas);
     let sentinels = Sentinels::builder(MASTER)
+        .down_after(down_after)
         .failover_timeout(Duration::from_secs(3))
         .requirepass(PASSWORD)
         .start(&nodes[0], replicas);
@@ -125,6 +131,23 @@ fn a_node_cannot_be_named_where_sentinel_has_a_choice() {
     // Until Sentinel has told all nodes, another must wait.
     let again = switch(&redkeel, None);
     assert_refused(&again, "try again");
+}
+
+/// It may have less than the primary, and be chosen all the same.
+#[test]
+fn a_replica_that_hangs_while_sentinel_could_choose_it() {
+    let (mut nodes, mut sentinels) = watched_for(2, Duration::from_secs(30));
+    let redkeel = proxy(&sentinels, "").expect_log(" is down: ").start();
+    wait_agreed(&redkeel, &mut sentinels, &nodes[0], 3);
+    let load = writers(&redkeel, 4);
+    nodes[2].stop_signal();
+    let answer = switch(&redkeel, None);
+    assert_refused(&answer, "and Sentinel may promote it: try again when it is in step");
+    nodes[2].cont();
+    wait_for_writes(&load, 100);
+    unharmed(load, &nodes[0]);
+    assert_eq!(role(&nodes[0]), "master");
+    assert_eq!(sentinels.primary(), Some(nodes[0].address().to_string()));
 }
 
 #[test]
