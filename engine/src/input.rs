@@ -31,10 +31,6 @@ impl Engine {
             return;
         };
         client.last_input = self.now;
-        // It comes right behind what was sent before that write's answer was seen: the rest of the same pipeline.
-        if client.for_primary > 0 {
-            client.for_primary += data.len();
-        }
         self.pools[client.pool].counts.client_bytes_in_total += data.len() as u64;
         if client.state != State::Open {
             return;
