@@ -61,7 +61,7 @@ fn reads_are_spread_over_the_replicas_and_writes_go_to_the_primary() {
     let nodes = replicated(2);
     let redkeel = ready(proxy(&nodes, ""));
     let shares = shares(&redkeel, &nodes, 200);
-    // A probe that comes late may keep one of them from a read or two.
+    // On a busy machine one of them was seen to get a read more than the other; why is not known.
     assert_eq!(shares[0], 0);
     assert!(shares[1..].iter().all(|share| (90..=110).contains(share)), "{shares:?}");
     let mut client = redkeel.client();
@@ -235,7 +235,8 @@ fn shares_follow_the_balance_and_the_weights() {
     ] {
         let redkeel = ready(proxy(&nodes, &format!("balance = \"{balance}\"{particulars}")));
         let shares = shares(&redkeel, &nodes, 80);
-        // A probe that comes late may keep a node from a read or two; what gets nothing gets nothing.
+        // On a busy machine a node was seen to get a read more than its share, why is not known; what gets nothing
+        // gets nothing.
         let alike = |share: u64, wanted: u64| {
             share.abs_diff(wanted) <= if wanted.is_multiple_of(80) { 0 } else { 4 }
         };
