@@ -57,7 +57,8 @@ impl Pool {
             let fits = node.readable
                 && node.is_usable()
                 && node.weight > 0
-                && (with_primary || (!is_primary && node.role == Role::Replica))
+                && (with_primary || !is_primary)
+                && (wish.target != Target::Replica || node.role == Role::Replica)
                 && wish.avoid != Some(index)
                 && (is_primary || !node.refuses(wish.standing, wish.now));
             let rank = (node.backup, node.far);
@@ -191,6 +192,22 @@ mod tests {
                 pool.suspect(index, Time::from_millis(2000));
             }
             assert_eq!(shares(&mut pool, 2000), expected, "{gone:?}");
+        }
+    }
+
+    /// Promoted, and not proven to be the only one: it may be read from, and would not refuse what writes.
+    #[test]
+    fn a_promoted_node_that_is_not_the_primary_takes_reads_alone() {
+        let promoted = NodeView { role: Role::Primary, ..node(1) };
+        let mut pool = pool("", vec![node(0), promoted]);
+        pool.suspect(0, Time::from_millis(2000));
+        let standing = Standing::default();
+        for (target, expected) in
+            [(Target::Reads, Some(1)), (Target::Replica, None), (Target::Primary, None)]
+        {
+            let now = Time::from_millis(2000);
+            let wish = Wish { target, standing: &standing, key: None, avoid: None, now };
+            assert_eq!(pool.choose(&wish), expected);
         }
     }
 

@@ -25,12 +25,14 @@ enum Judgement {
 }
 
 /// Everything that the judgement depends on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Judge<'a> {
     pub(crate) nodes: &'a [Node],
     pub(crate) primary: Option<NodeId>,
     /// The history that reads are served from.
     pub(crate) lineage: Option<Lineage>,
+    /// While nobody is primary: who was promoted from that history.
+    pub(crate) successors: Vec<NodeId>,
     pub(crate) max_lag: Duration,
     pub(crate) primary_takes_reads: bool,
 }
@@ -65,6 +67,10 @@ impl Judge<'_> {
             Claim::Primary(_) if self.primary == Some(node.id) => Judgement::Fit("primary"),
             Claim::Primary(_) if self.lineage.is_none() => {
                 unfit("says master; no primary is chosen yet")
+            }
+            // Nothing was written there through this process, and what it had before is what any replica had.
+            Claim::Primary(_) if self.successors.contains(&node.id) => {
+                Judgement::Last("was promoted, and is not proven to be the only one".to_owned())
             }
             Claim::Primary(_) => unfit("says master and is not the primary"),
             Claim::Replica(position, link) => self.judge_replica(node, *position, *link),

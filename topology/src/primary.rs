@@ -94,7 +94,16 @@ impl<'a> Question<'a> {
         };
         match successors(self.nodes, routed).as_slice() {
             [] => self.remain(routed),
-            [successor] => Verdict::Primary { node: successor.id, ground: Ground::Succeeds },
+            [successor] => match self.unheard_since(successor, routed) {
+                None => Verdict::Primary { node: successor.id, ground: Ground::Succeeds },
+                Some(other) => hold(
+                    HoldKind::Waiting,
+                    format!(
+                        "{} continues {}'s data: waits for an answer of {}, which may do so too",
+                        successor.name, routed.name, other.name
+                    ),
+                ),
+            },
             several => hold(
                 HoldKind::Ambiguous,
                 format!(
@@ -104,6 +113,15 @@ impl<'a> Question<'a> {
                 ),
             ),
         }
+    }
+
+    /// A living node that may have been promoted as well: it has not been heard since `successor` was. The routed
+    /// process itself is no rival, whatever it says. Nothing promotes a node while a script keeps it busy.
+    fn unheard_since(&self, successor: &Node, routed: &Routed) -> Option<&'a Node> {
+        let is_rival =
+            |node: &Node| !node.is_same_process(successor) && node.run_id() != Some(&routed.run_id);
+        let mut rivals = self.nodes.iter().filter(|node| node.pulse.is_up() && is_rival(node));
+        rivals.find(|node| is_unheard(node) || node.proven_at <= successor.news_at)
     }
 
     /// Nothing has succeeded the routed primary.

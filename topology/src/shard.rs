@@ -270,17 +270,19 @@ impl Shard {
 
     fn vacate(&mut self, kind: HoldKind, why: Arc<str>, now: Time, events: &mut Vec<Event>) {
         let lost = self.primary.take();
-        if let Some(lost) = lost {
-            // Whoever follows it may have been promoted already, where a switchover or Sentinel did that.
+        let is_new = self.hold != Some(kind) || self.why != why;
+        // Whoever follows it may have been promoted already, and what is waited for may be known.
+        if lost.is_some() || (is_new && kind == HoldKind::Waiting) {
             for node in &mut self.nodes {
                 node.schedule.hurry();
             }
+        }
+        if let Some(lost) = lost {
             self.since = now;
             let node = self.shown.iter().find(|shown| shown.node == lost);
             let node = node.map(|shown| Arc::clone(&shown.name));
             events.push(Event { node, kind: EventKind::PrimaryLost { why: Arc::clone(&why) } });
         }
-        let is_new = self.hold != Some(kind) || self.why != why;
         let told = match kind {
             HoldKind::Ambiguous if is_new => Some(EventKind::Ambiguous { why: Arc::clone(&why) }),
             HoldKind::Vacant if lost.is_none() && self.routed.is_none() && is_new => {
@@ -369,10 +371,13 @@ impl Shard {
 
     /// Brings what is shown up to date, and reports the differences.
     fn show(&mut self, settings: &Settings, now: Time, events: &mut Vec<Event>) {
+        let promoted = self.routed.as_ref().filter(|_| self.primary.is_none());
+        let promoted = promoted.map_or_else(Vec::new, |routed| successors(&self.nodes, routed));
         let judge = Judge {
             nodes: &self.nodes,
             primary: self.primary,
             lineage: self.lineage(),
+            successors: promoted.iter().map(|node| node.id).collect(),
             max_lag: settings.max_lag,
             primary_takes_reads: settings.primary_takes_reads,
         };

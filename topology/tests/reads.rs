@@ -90,8 +90,8 @@ fn replicas_go_on_serving_when_the_primary_is_gone() {
 fn after_a_move_the_replica_that_was_not_told_yet_serves_until_it_is_too_old() {
     let mut pool = Pool::of_three();
     pool.refused(A);
-    pool.says(C, replica("c1", 'r', 990).link_down());
     pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    pool.says(C, replica("c1", 'r', 990).link_down());
     assert_eq!((pool.primary(), pool.readable()), (Some(B), vec![B, C]));
     for _ in 0..12 {
         pool.pass(Duration::from_secs(1));
@@ -109,8 +109,8 @@ fn after_a_move_the_replica_that_was_not_told_yet_serves_until_it_is_too_old() {
 fn after_a_move_the_return_of_the_old_primary_ends_the_reads_of_who_still_follows_it() {
     let mut pool = Pool::of_three();
     pool.refused(A);
-    pool.says(C, replica("c1", 'r', 990).link_down());
     pool.says(B, master("b1", 's', 1000).second('r', 1001));
+    pool.says(C, replica("c1", 'r', 990).link_down());
     assert_eq!(pool.readable(), [B, C]);
     // The first good probe suffices, though the node is not up before the second.
     pool.says(A, master("a2", 'x', 0));

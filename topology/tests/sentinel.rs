@@ -318,8 +318,9 @@ fn without_a_majority_the_present_primary_stays_while_it_continues() {
     assert_eq!(pool.primary(), Some(A));
     // Then lineage decides, as without an authority.
     pool.ends(A, Err(Failure::Refused));
-    assert_eq!(pool.primary(), None);
     pool.says(B, promoted("b1"));
+    assert_eq!(pool.primary(), None);
+    pool.says(C, usual(C).link_down());
     assert_eq!(pool.primary(), Some(B));
 }
 
