@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use testkit::{Address, Load, RedisServer, Redkeel, RedkeelBuilder, Value, error_text, eventually};
+use testkit::{Address, Load, RedisServer, Redkeel, Value, error_text, eventually};
 
-pub(crate) use crate::scene::{SOON, expecting, proxy, proxy_of, replicated, wait_in_step};
+pub(crate) use crate::scene::{SOON, expecting, proxy, proxy_of, ready, replicated, wait_in_step};
 
 /// Probes wait longer than a test takes: a node that is stopped for a while is slow to Redkeel, not frozen.
 pub(crate) const PATIENT: &str = "health.timeout = \"10s\"\ntimeouts.hold = \"40s\"";
@@ -23,12 +23,6 @@ pub(crate) const FENCED: &str = "says it is a primary and is fenced off";
 pub(crate) const UNCLEAR: &str = "writes are held, the primary is unclear";
 /// Redkeel warns that the new primary may lack writes.
 pub(crate) const LOSS: &str = "may be lost";
-
-/// Starts it and waits until all nodes are in use. That a node is down, and writes are held, is no surprise here: a machine
-/// that is busy with other tests may keep any node from answering in time.
-pub(crate) fn ready(builder: RedkeelBuilder) -> Redkeel {
-    crate::scene::ready(expecting(builder, &[DOWN, HELD]))
-}
 
 /// What the status says of a node.
 pub(crate) fn node<'a>(status: &'a Json, address: &Address) -> &'a Json {

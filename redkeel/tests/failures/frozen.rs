@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use testkit::{FaultyLink, RedisServer, Value, bulk, eventually, simple};
 
 use crate::common::{
-    PATIENT, SOON, assert_error, node, proxy, proxy_of, ready, replicated, wait_down,
-    wait_for_primary,
+    DOWN, HELD, PATIENT, SOON, assert_error, expecting, node, proxy, proxy_of, ready, replicated,
+    wait_down, wait_for_primary,
 };
 
 #[test]
 fn a_write_on_a_frozen_primary_is_given_up_and_its_late_reply_is_nobodys() {
     let mut nodes = replicated(1);
     let builder = proxy(&nodes, "timeouts.request = \"1s\"");
-    let redkeel = ready(builder);
+    let redkeel = ready(expecting(builder, &[DOWN, HELD]));
     let mut client = redkeel.client();
     assert_eq!(client.command(["SET", "key", "before"]), simple("OK"));
     nodes[0].wait_caught_up(&nodes[1]);
@@ -46,7 +46,7 @@ fn a_write_on_a_frozen_primary_is_given_up_and_its_late_reply_is_nobodys() {
 #[test]
 fn a_thawed_primary_answers_what_it_was_asked_in_time() {
     let mut nodes = replicated(1);
-    let redkeel = ready(proxy(&nodes, ""));
+    let redkeel = ready(expecting(proxy(&nodes, ""), &[DOWN, HELD]));
     let mut client = redkeel.client();
     let mut later = redkeel.client();
     nodes[0].stop_signal();
@@ -63,7 +63,7 @@ fn a_thawed_primary_answers_what_it_was_asked_in_time() {
 fn reads_that_a_frozen_primary_keeps_are_answered_by_a_replica() {
     let mut nodes = replicated(1);
     let builder = proxy(&nodes, "reads = \"prefer-primary\"");
-    let redkeel = ready(builder);
+    let redkeel = ready(expecting(builder, &[DOWN, HELD]));
     let mut client = redkeel.client();
     assert_eq!(client.command(["SET", "key", "value"]), simple("OK"));
     nodes[0].wait_caught_up(&nodes[1]);
@@ -81,7 +81,7 @@ fn connections_that_fell_silent_do_not_outlive_their_deadlines() {
     let nodes = replicated(1);
     let links: Vec<FaultyLink> = nodes.iter().map(|node| FaultyLink::to(node.address())).collect();
     let builder = proxy_of(links.iter().map(FaultyLink::address), "timeouts.request = \"1s\"");
-    let redkeel = ready(builder);
+    let redkeel = ready(expecting(builder, &[DOWN, HELD]));
     let mut client = redkeel.client();
     assert_eq!(client.command(["SET", "key", "before"]), simple("OK"));
     nodes[0].wait_caught_up(&nodes[1]);

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use testkit::{Client, RedisServer, Redkeel, Value, bulk, simple};
 
 use crate::common::{
-    FENCED, LOSS, assert_error, calls, change_primary, expecting, promote, proxy, ready,
-    replicated, wait_down, wait_for_primary, wait_held,
+    DOWN, FENCED, HELD, LOSS, assert_error, calls, change_primary, expecting, promote, proxy,
+    ready, replicated, wait_down, wait_for_primary, wait_held,
 };
 
 fn start(nodes: &[RedisServer], settings: &str) -> Redkeel {
-    ready(expecting(proxy(nodes, settings), &[FENCED, LOSS]))
+    ready(expecting(proxy(nodes, settings), &[DOWN, HELD, FENCED, LOSS]))
 }
 
 #[test]

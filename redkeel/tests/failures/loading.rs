@@ -6,7 +6,8 @@ use std::time::Duration;
 use testkit::{Load, RedisServer, Redkeel, simple};
 
 use crate::common::{
-    SOON, calls, errors, node, proxy, ready, wait_down, wait_for_reads, wait_in_step, wait_readable,
+    DOWN, SOON, calls, errors, expecting, node, proxy, ready, wait_down, wait_for_reads,
+    wait_in_step, wait_readable,
 };
 
 fn readers(redkeel: &Redkeel, primary: &RedisServer, replicas: usize) -> Load {
@@ -45,7 +46,7 @@ fn a_replica_that_loads_its_data_is_not_read_from() {
         .option("repl-diskless-load", "disabled");
     let mut nodes = vec![primary, replica.start()];
     wait_in_step(&nodes);
-    let redkeel = ready(proxy(&nodes, ""));
+    let redkeel = ready(expecting(proxy(&nodes, ""), &[DOWN]));
     let load = readers(&redkeel, &nodes[0], 1);
     assert_eq!(nodes[1].cli(["SAVE"]), simple("OK"));
     nodes[1].kill9();
@@ -80,7 +81,7 @@ fn a_replica_that_is_being_sent_a_full_copy_is_not_read_from() {
     let replica = RedisServer::builder().replica_of(&primary).start();
     let mut nodes = vec![primary, replica];
     wait_in_step(&nodes);
-    let redkeel = ready(proxy(&nodes, ""));
+    let redkeel = ready(expecting(proxy(&nodes, ""), &[DOWN]));
     let load = readers(&redkeel, &nodes[0], 1);
     // It comes back with nothing, and would say so to whoever asked.
     nodes[1].restart_empty();

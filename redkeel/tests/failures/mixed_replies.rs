@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use testkit::{Client, FaultyLink, Load, RedisServer, Redkeel, eventually};
 
 use crate::common::{
-    FENCED, LOSS, SOON, UNCLEAR, calls, expecting, proxy, proxy_of, ready, wait_in_step,
+    DOWN, FENCED, HELD, LOSS, SOON, UNCLEAR, calls, expecting, proxy, proxy_of, ready, wait_in_step,
 };
 
 /// Each node behind a link of its own, so that its connections can be cut while it lives.
@@ -26,7 +26,7 @@ fn stage() -> Stage {
     let links: Vec<FaultyLink> = nodes.iter().map(|node| FaultyLink::to(node.address())).collect();
     let settings = "timeouts.request = \"500ms\"\ntimeouts.hold = \"2s\"";
     let proxy = proxy_of(links.iter().map(FaultyLink::address), settings);
-    let redkeel = ready(expecting(proxy, &[FENCED, LOSS, UNCLEAR]));
+    let redkeel = ready(expecting(proxy, &[DOWN, HELD, FENCED, LOSS, UNCLEAR]));
     Stage { nodes, links, redkeel }
 }
 

@@ -2,7 +2,7 @@
 
 use testkit::{FaultyLink, RedisServer, Redkeel, Value, bulk, simple};
 
-use crate::common::{proxy_of, ready};
+use crate::common::{DOWN, HELD, expecting, proxy_of, ready};
 
 /// A primary whose replica gets nothing more from it, and does not know.
 struct Stage {
@@ -22,7 +22,7 @@ fn stage() -> Stage {
     replica.wait_link_up();
     let link = FaultyLink::to(primary.address());
     let servers = [link.address(), replica.address().clone()];
-    let redkeel = ready(proxy_of(&servers, ""));
+    let redkeel = ready(expecting(proxy_of(&servers, ""), &[DOWN, HELD]));
     replication.blackhole();
     let mut client = redkeel.client();
     assert_eq!(client.command(["SET", "unseen", "value"]), simple("OK"));

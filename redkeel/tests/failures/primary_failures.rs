@@ -6,8 +6,8 @@ use std::time::Duration;
 use testkit::{Client, Load, LoadReport, RedisServer, Redkeel, Sentinels, audit, bulk, eventually};
 
 use crate::common::{
-    FENCED, LONGEST_READ, LOSS, SOON, calls, expecting, node, proxy, ready, replicated, wait_down,
-    wait_for_primary, wait_for_reads, wait_for_writes, wait_readable,
+    DOWN, FENCED, HELD, LONGEST_READ, LOSS, SOON, calls, expecting, node, proxy, ready, replicated,
+    wait_down, wait_for_primary, wait_for_reads, wait_for_writes, wait_readable,
 };
 
 const READERS: usize = 20;
@@ -66,7 +66,7 @@ fn writes_wait_for_sentinels_promotion_and_reads_go_on() {
     let mut nodes = replicated(2);
     let _sentinels = Sentinels::builder("main").start(&nodes[0], 2);
     let builder = proxy(&nodes, "timeouts.hold = \"10s\"");
-    let redkeel = ready(expecting(builder, &[LOSS]));
+    let redkeel = ready(expecting(builder, &[DOWN, HELD, LOSS]));
     let load = load(&redkeel, &nodes);
     nodes[0].kill9();
     let primary = promoted(&nodes);
@@ -81,7 +81,7 @@ fn a_frozen_primary_is_replaced_and_gets_nothing_when_it_wakes() {
     let mut nodes = replicated(2);
     let _sentinels = Sentinels::builder("main").start(&nodes[0], 2);
     let builder = proxy(&nodes, "timeouts.hold = \"10s\"");
-    let redkeel = ready(expecting(builder, &[LOSS, FENCED]));
+    let redkeel = ready(expecting(builder, &[DOWN, HELD, LOSS, FENCED]));
     let load = load(&redkeel, &nodes);
     nodes[0].stop_signal();
     let primary = promoted(&nodes);
@@ -104,7 +104,7 @@ fn a_dead_primary_that_comes_back_empty_is_fenced_off() {
     let mut nodes = replicated(2);
     let _sentinels = Sentinels::builder("main").start(&nodes[0], 2);
     let builder = proxy(&nodes, "timeouts.hold = \"10s\"");
-    let redkeel = ready(expecting(builder, &[LOSS, FENCED]));
+    let redkeel = ready(expecting(builder, &[DOWN, HELD, LOSS, FENCED]));
     let load = load(&redkeel, &nodes);
     nodes[0].kill9();
     wait_down(&redkeel, &nodes[0]);

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use testkit::{Load, LoadReport, RedisServer, Redkeel, eventually};
 
 use crate::common::{
-    LONGEST_READ, SOON, calls, proxy, ready, replicated, wait_down, wait_for_reads, wait_readable,
+    DOWN, LONGEST_READ, SOON, calls, expecting, proxy, ready, replicated, wait_down,
+    wait_for_reads, wait_readable,
 };
 
 const READERS: usize = 50;
 
 /// Fifty readers behind Redkeel, once both replicas take reads.
 fn start(nodes: &[RedisServer]) -> (Redkeel, Load) {
-    let redkeel = ready(proxy(nodes, ""));
+    let redkeel = ready(expecting(proxy(nodes, ""), &[DOWN]));
     let load = Load::builder(redkeel.address())
         .readers(READERS)
         .keys(200)

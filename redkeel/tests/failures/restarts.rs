@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use testkit::{RedisServer, Value, bulk, error_text, simple};
 
 use crate::common::{
-    FENCED, LOSS, UNCLEAR, assert_error, expecting, proxy, ready, replicated, wait_down,
-    wait_for_no_primary, wait_for_primary, wait_held,
+    DOWN, FENCED, HELD, LOSS, UNCLEAR, assert_error, expecting, proxy, ready, replicated,
+    wait_down, wait_for_no_primary, wait_for_primary, wait_held,
 };
 
 #[test]
 fn a_write_waits_for_the_only_server_to_come_back() {
     let mut server = RedisServer::builder().option("appendonly", "yes").start();
     let builder = proxy([&server], "timeouts.hold = \"20s\"");
-    let redkeel = ready(expecting(builder, &[FENCED, LOSS]));
+    let redkeel = ready(expecting(builder, &[DOWN, HELD, FENCED, LOSS]));
     let mut client = redkeel.client();
     let mut reader = redkeel.client();
     assert_eq!(client.command(["SET", "key", "before"]), simple("OK"));
@@ -34,7 +34,7 @@ fn a_write_waits_for_the_only_server_to_come_back() {
 fn errors_are_stable_after_hold_and_end_without_a_new_connection() {
     let mut server = RedisServer::start();
     let builder = proxy([&server], "timeouts.hold = \"1s\"");
-    let redkeel = ready(expecting(builder, &[FENCED, LOSS]));
+    let redkeel = ready(expecting(builder, &[DOWN, HELD, FENCED, LOSS]));
     let mut client = redkeel.client();
     assert_eq!(client.command(["SET", "key", "1"]), simple("OK"));
     server.kill9();
@@ -59,7 +59,7 @@ fn errors_are_stable_after_hold_and_end_without_a_new_connection() {
 #[test]
 fn all_three_nodes_die_and_come_back() {
     let mut nodes = replicated(2);
-    let quiet = &[LOSS, FENCED, UNCLEAR];
+    let quiet = &[DOWN, HELD, LOSS, FENCED, UNCLEAR];
     let redkeel = ready(expecting(proxy(&nodes, "timeouts.hold = \"20s\""), quiet));
     let mut clients: Vec<_> = (0..20).map(|_| redkeel.client()).collect();
     for (index, client) in clients.iter_mut().enumerate() {

@@ -6,8 +6,8 @@ use std::thread;
 use testkit::{Address, Client, Load, RedisServer, Value, bulk, eventually, simple};
 
 use crate::common::{
-    FENCED, LOSS, SOON, calls, change_primary, errors, expecting, follow, promote, proxy, ready,
-    replicated, wait_for_primary, wait_for_writes, wait_readable,
+    FENCED, HELD, LOSS, SOON, calls, change_primary, errors, expecting, follow, promote, proxy,
+    ready, replicated, wait_for_primary, wait_for_writes, wait_readable,
 };
 
 const CLIENTS: usize = 20;
@@ -76,7 +76,7 @@ fn wait_for_turns(turns: &[AtomicU64]) {
 /// Runs the clients, changes the primary of two nodes so many times with `change`, and checks everything.
 fn under_load(rounds: usize, change: impl Fn(&RedisServer, &RedisServer)) {
     let nodes = replicated(1);
-    let redkeel = ready(expecting(proxy(&nodes, ""), &[FENCED]));
+    let redkeel = ready(expecting(proxy(&nodes, ""), &[HELD, FENCED]));
     let address = redkeel.address();
     let stop = AtomicBool::new(false);
     let turns: Vec<AtomicU64> = (0..CLIENTS).map(|_| AtomicU64::new(0)).collect();
@@ -139,7 +139,7 @@ fn clients_do_not_notice_failover_back_and_forth() {
 #[test]
 fn an_old_primary_that_still_says_master_gets_no_more_writes() {
     let nodes = replicated(2);
-    let redkeel = ready(expecting(proxy(&nodes, ""), &[FENCED, LOSS]));
+    let redkeel = ready(expecting(proxy(&nodes, ""), &[HELD, FENCED, LOSS]));
     let load = Load::builder(redkeel.address())
         .readers(10)
         .writers(10)

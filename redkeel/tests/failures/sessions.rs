@@ -3,13 +3,13 @@
 use testkit::{Client, RedisServer, Redkeel, Value, bulk, error_text, eventually, simple};
 
 use crate::common::{
-    FENCED, LOSS, PATIENT, SOON, assert_error, change_primary, expecting, node, promote, proxy,
-    ready, replicated, wait_down, wait_for_primary,
+    DOWN, FENCED, HELD, LOSS, PATIENT, SOON, assert_error, change_primary, expecting, node,
+    promote, proxy, ready, replicated, wait_down, wait_for_primary,
 };
 
 fn start(nodes: &[RedisServer]) -> Redkeel {
     let builder = proxy(nodes, "timeouts.hold = \"15s\"");
-    ready(expecting(builder, &[FENCED, LOSS]))
+    ready(expecting(builder, &[DOWN, HELD, FENCED, LOSS]))
 }
 
 /// The primary dies, and its replica takes over.
@@ -173,7 +173,7 @@ fn a_lost_watch_fails_its_transaction_as_if_the_key_had_changed() {
 #[test]
 fn an_exec_that_was_sent_has_an_unknown_outcome() {
     let mut nodes = replicated(1);
-    let redkeel = ready(expecting(proxy(&nodes, PATIENT), &[LOSS]));
+    let redkeel = ready(expecting(proxy(&nodes, PATIENT), &[DOWN, HELD, LOSS]));
     let mut steps = redkeel.client();
     assert_eq!(steps.command(["MULTI"]), simple("OK"));
     assert_eq!(steps.command(["INCR", "steps"]), simple("QUEUED"));

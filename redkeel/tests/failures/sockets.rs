@@ -2,7 +2,9 @@
 
 use testkit::{Address, Client, Folder, RedisServer, bulk, eventually, simple};
 
-use crate::common::{LOSS, SOON, calls, expecting, promote, proxy, proxy_of, ready, wait_in_step};
+use crate::common::{
+    DOWN, FENCED, HELD, LOSS, SOON, calls, expecting, promote, proxy, proxy_of, ready, wait_in_step,
+};
 
 #[test]
 fn nodes_and_listeners_on_unix_sockets() {
@@ -16,7 +18,7 @@ fn nodes_and_listeners_on_unix_sockets() {
     wait_in_step(&nodes);
     let servers = [format!("unix:{}", path("a")), format!("unix:{}", path("b"))];
     let listen = format!("listen = \"unix:{}\"\ntimeouts.hold = \"15s\"", path("main"));
-    let redkeel = ready(expecting(proxy_of(&servers, &listen), &[LOSS]));
+    let redkeel = ready(expecting(proxy_of(&servers, &listen), &[DOWN, HELD, LOSS]));
     assert_eq!(redkeel.address(), Address::Unix(folder.path().join("main")));
     let mut client = redkeel.client();
     assert_eq!(client.command(["SET", "key", "value"]), simple("OK"));
@@ -50,7 +52,7 @@ fn nodes_and_listeners_on_ipv6() {
     wait_in_step(&nodes);
     let settings = "listen = [\"[::1]:0\", { address = \"127.0.0.1:0\", mode = \"read\" }]\n\
                     timeouts.hold = \"15s\"";
-    let builder = expecting(proxy(&nodes, settings), &[LOSS]).listeners(2);
+    let builder = expecting(proxy(&nodes, settings), &[DOWN, HELD, FENCED, LOSS]).listeners(2);
     let redkeel = ready(builder);
     assert!(redkeel.address().to_string().starts_with("[::1]:"), "{}", redkeel.address());
     let mut client = redkeel.client();

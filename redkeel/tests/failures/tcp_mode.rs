@@ -3,8 +3,8 @@
 use testkit::{Client, RedisServer, Redkeel, Value, bulk, eventually, simple};
 
 use crate::common::{
-    FENCED, LOSS, SOON, calls, change_primary, expecting, promote, proxy, ready, replicated,
-    wait_down, wait_for_primary, wait_readable,
+    DOWN, FENCED, HELD, LOSS, SOON, calls, change_primary, expecting, promote, proxy, ready,
+    replicated, wait_down, wait_for_primary, wait_readable,
 };
 
 fn start(nodes: &[RedisServer], role: &str) -> Redkeel {
@@ -12,7 +12,7 @@ fn start(nodes: &[RedisServer], role: &str) -> Redkeel {
         "listen = {{ address = \"127.0.0.1:0\", mode = \"tcp\", role = \"{role}\" }}\n\
          timeouts.hold = \"15s\""
     );
-    ready(expecting(proxy(nodes, &settings), &[FENCED, LOSS]))
+    ready(expecting(proxy(nodes, &settings), &[DOWN, HELD, FENCED, LOSS]))
 }
 
 /// What the node behind the connection says it is.

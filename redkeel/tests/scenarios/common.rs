@@ -1,22 +1,14 @@
 //! What the scenarios share.
 
 use serde_json::Value as Json;
-use testkit::{
-    Address, Load, LoadReport, RedisServer, Redkeel, RedkeelBuilder, Value, error_text, eventually,
-};
+use testkit::{Address, Load, LoadReport, RedisServer, Redkeel, Value, error_text, eventually};
 
-pub(crate) use crate::scene::{SOON, expecting, proxy, proxy_of, replicated};
+pub(crate) use crate::scene::{SOON, expecting, proxy, proxy_of, ready, replicated};
 
 /// Redkeel warns of a node that is down.
 pub(crate) const DOWN: &str = " is down: ";
 /// Redkeel warns that writes are held.
 pub(crate) const HELD: &str = "is not the primary any more, and writes are held";
-
-/// Starts it and waits until all nodes are in use. That a node is down, and writes are held, is no surprise here: a machine
-/// that is busy with other tests may keep any node from answering in time.
-pub(crate) fn ready(builder: RedkeelBuilder) -> Redkeel {
-    crate::scene::ready(expecting(builder, &[DOWN, HELD]))
-}
 
 /// What the status says of a node.
 pub(crate) fn node<'a>(status: &'a Json, address: &Address) -> &'a Json {

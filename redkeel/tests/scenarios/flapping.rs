@@ -5,7 +5,7 @@ use std::time::Duration;
 use testkit::{Load, RedisServer, audit};
 
 use crate::common::{
-    assert_no_read_failed, expecting, proxy, ready, wait_for_answers, wait_for_health,
+    DOWN, HELD, assert_no_read_failed, expecting, proxy, ready, wait_for_answers, wait_for_health,
     wait_for_primary,
 };
 
@@ -18,7 +18,7 @@ fn a_flapping_primary_moves_nothing_and_loses_nothing() {
     let replica = builder().replica_of(&primary).start();
     primary.wait_for_replicas(1);
     replica.wait_link_up();
-    let quiet = ["may be lost", "fenced off", "the primary is unclear"];
+    let quiet = [DOWN, HELD, "may be lost", "fenced off", "the primary is unclear"];
     let builder = proxy([&primary, &replica], "timeouts.hold = \"20s\"");
     let redkeel = ready(expecting(builder, &quiet));
     let load = Load::builder(redkeel.address())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{History, RedisServer, eventually};
 
-use crate::common::{SOON, expecting, proxy, ready, replicated, wait_for_primary};
+use crate::common::{DOWN, HELD, SOON, expecting, proxy, ready, replicated, wait_for_primary};
 
 /// Probes and clocks of a busy machine, on top of `max_lag`.
 const SLACK: Duration = Duration::from_secs(3);
@@ -59,7 +59,7 @@ fn history(seed: u64) {
         nodes.push(builder().replica_of(&nodes[0]).start());
     }
     nodes[0].wait_for_replicas(2);
-    let quiet = ["may be lost", "fenced off", "the primary is unclear"];
+    let quiet = [DOWN, HELD, "may be lost", "fenced off", "the primary is unclear"];
     let settings = "max_lag = \"1s\"\ntimeouts.hold = \"20s\"";
     let redkeel = ready(expecting(proxy(&nodes, settings), &quiet));
     let history = History::start(redkeel.address(), 8, 16, Duration::from_millis(2));

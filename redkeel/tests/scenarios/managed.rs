@@ -5,7 +5,8 @@ use std::time::Duration;
 use testkit::{Load, RedisServer, bulk, eventually, simple};
 
 use crate::common::{
-    SOON, assert_no_read_failed, calls, proxy, ready, wait_for_answers, wait_for_health,
+    DOWN, SOON, assert_no_read_failed, calls, expecting, proxy, ready, wait_for_answers,
+    wait_for_health,
 };
 
 #[test]
@@ -20,7 +21,7 @@ fn without_the_dangerous_commands_everything_works() {
     let mut replica = builder().replica_of(&primary).start();
     primary.wait_for_replicas(1);
     replica.wait_link_up();
-    let redkeel = ready(proxy([&primary, &replica], ""));
+    let redkeel = ready(expecting(proxy([&primary, &replica], ""), &[DOWN]));
     let load = Load::builder(redkeel.address())
         .readers(10)
         .writers(5)

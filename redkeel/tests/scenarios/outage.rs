@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use testkit::{RedisServer, bulk, eventually, simple};
 
 use crate::common::{
-    SOON, assert_error, expecting, proxy, ready, wait_for_health, wait_for_primary,
+    DOWN, HELD, SOON, assert_error, expecting, proxy, ready, wait_for_health, wait_for_primary,
 };
 
 const CLIENTS: usize = 100;
@@ -21,7 +21,7 @@ fn clients_stay_connected_through_ten_seconds_without_a_node() {
     nodes.push(builder().replica_of(&nodes[0]).start());
     nodes[0].wait_for_replicas(1);
     nodes[1].wait_link_up();
-    let quiet = ["may be lost", "fenced off", "the primary is unclear"];
+    let quiet = [DOWN, HELD, "may be lost", "fenced off", "the primary is unclear"];
     let redkeel = ready(expecting(proxy(&nodes, "timeouts.hold = \"1s\""), &quiet));
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| redkeel.client()).collect();
     for client in &mut clients {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use testkit::{Load, RedisServer, bulk, error_text, eventually, simple};
 
 use crate::common::{
-    SOON, assert_error, assert_no_read_failed, node, proxy, ready, replicated, wait_for_answers,
-    wait_for_primary,
+    DOWN, HELD, SOON, assert_error, assert_no_read_failed, expecting, node, proxy, ready,
+    replicated, wait_for_answers, wait_for_primary,
 };
 
 /// Runs for this many milliseconds.
@@ -23,7 +23,7 @@ fn busy_script(millis: u64) -> String {
 fn a_slow_script_on_the_primary_costs_time_and_no_error() {
     let nodes = replicated(2);
     // Found down or not, which depends on the probes' timing, makes no difference to clients.
-    let redkeel = ready(proxy(&nodes, ""));
+    let redkeel = ready(expecting(proxy(&nodes, ""), &[DOWN, HELD]));
     let load = Load::builder(redkeel.address())
         .readers(10)
         .writers(5)

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use testkit::{FaultyLink, Load, RedisServer, Redkeel, audit, eventually, simple};
 
 use crate::common::{
-    SOON, assert_error, assert_no_read_failed, proxy_of, ready, replicated, wait_for_answers,
-    wait_for_health, wait_for_primary,
+    DOWN, HELD, SOON, assert_error, assert_no_read_failed, expecting, proxy_of, ready, replicated,
+    wait_for_answers, wait_for_health, wait_for_primary,
 };
 
 /// Each node behind a link of its own; the nodes themselves see each other.
@@ -14,7 +14,7 @@ fn linked(settings: &str) -> (Vec<RedisServer>, Vec<FaultyLink>, Redkeel) {
     let nodes = replicated(2);
     let links: Vec<FaultyLink> = nodes.iter().map(|node| FaultyLink::to(node.address())).collect();
     let builder = proxy_of(links.iter().map(FaultyLink::address), settings);
-    let redkeel = ready(builder);
+    let redkeel = ready(expecting(builder, &[DOWN, HELD]));
     (nodes, links, redkeel)
 }
 
