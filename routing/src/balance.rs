@@ -271,6 +271,18 @@ mod tests {
     }
 
     #[test]
+    fn leastconn_gives_two_idle_nodes_half_each_from_wherever_it_begins() {
+        let candidates = nodes(&[(0, 1, 0), (1, 1, 0)]);
+        for seed in 0..2000 {
+            let mut balancer = Balancer::new(Balance::LeastConn, mix(seed));
+            for _ in 0..4 {
+                let seen = shares(&mut balancer, &candidates, 200);
+                assert!(seen[0].abs_diff(100) <= 2, "{seed}: {seen:?}");
+            }
+        }
+    }
+
+    #[test]
     fn leastconn_gives_ties_by_weight() {
         let mut balancer = Balancer::new(Balance::LeastConn, 7);
         let candidates = nodes(&[(0, 10, 0), (1, 100, 0), (2, 90, 0)]);

@@ -10,6 +10,10 @@ use crate::conversations::compare_reads;
 
 const READ: &str = "listen = { address = \"127.0.0.1:0\", mode = \"read\" }";
 
+/// How far the share of one of two idle nodes may be from half: ties of `leastconn` go by multiples of the golden ratio,
+/// from a seeded place, which fall into a half evenly but not one by one (at most 2 apart in a few hundred).
+const TIES: u64 = 2;
+
 /// How often GET was called on each node.
 fn gets(nodes: &[RedisServer]) -> Vec<u64> {
     nodes.iter().map(|node| calls(node, "get")).collect()
@@ -61,9 +65,8 @@ fn reads_are_spread_over_the_replicas_and_writes_go_to_the_primary() {
     let nodes = replicated(2);
     let redkeel = ready(proxy(&nodes, ""));
     let shares = shares(&redkeel, &nodes, 200);
-    // On a busy machine one of them was seen to get a read more than the other; why is not known.
     assert_eq!(shares[0], 0);
-    assert!(shares[1..].iter().all(|share| (90..=110).contains(share)), "{shares:?}");
+    assert!(shares[1..].iter().all(|share| share.abs_diff(100) <= TIES), "{shares:?}");
     let mut client = redkeel.client();
     for _ in 0..10 {
         assert_eq!(client.command(["SET", "key", "value"]), simple("OK"));
@@ -235,11 +238,8 @@ fn shares_follow_the_balance_and_the_weights() {
     ] {
         let redkeel = ready(proxy(&nodes, &format!("balance = \"{balance}\"{particulars}")));
         let shares = shares(&redkeel, &nodes, 80);
-        // On a busy machine a node was seen to get a read more than its share, why is not known; what gets nothing
-        // gets nothing.
-        let alike = |share: u64, wanted: u64| {
-            share.abs_diff(wanted) <= if wanted.is_multiple_of(80) { 0 } else { 4 }
-        };
+        let tolerance = if balance == "leastconn" && expected[1] > 0 { TIES } else { 0 };
+        let alike = |share: u64, wanted: u64| share.abs_diff(wanted) <= tolerance;
         let fit = shares.iter().zip(expected).all(|(share, wanted)| alike(*share, wanted));
         assert!(fit, "{balance} {particulars}: {shares:?}, not {expected:?}");
     }
