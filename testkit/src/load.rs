@@ -35,6 +35,7 @@ pub struct LoadBuilder {
     timeout: Duration,
     close_one_in: usize,
     seed: u64,
+    written: String,
 }
 
 impl LoadBuilder {
@@ -96,6 +97,12 @@ impl LoadBuilder {
     /// batches (0: never).
     pub fn close_one_in(mut self, batches: usize) -> Self {
         self.close_one_in = batches;
+        self
+    }
+
+    /// What the keys of the writers begin with (`write`): two loads on the same nodes need names of their own.
+    pub fn written(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.written);
         self
     }
 
@@ -182,6 +189,7 @@ impl Load {
             timeout: Duration::from_secs(20),
             close_one_in: 0,
             seed: 0,
+            written: "write".to_owned(),
         }
     }
 

@@ -22,7 +22,7 @@ impl Writer {
 
     pub(super) fn turn(&mut self, setup: &LoadBuilder, session: &mut Session<'_>) {
         self.sequence += 1;
-        let key = format!("write:{}:{}", self.id, self.sequence);
+        let key = format!("{}:{}:{}", setup.written, self.id, self.sequence);
         let value = tagged(&key, &setup.value_bytes);
         let mut outcome = Outcome::Unknown;
         session.exchange(&[command([b"SET", key.as_bytes(), &value])], |_, answer| {
