@@ -19,6 +19,7 @@ mod libraries;
 mod link;
 mod load;
 mod log;
+mod network;
 mod peers;
 mod port;
 mod process;
@@ -42,6 +43,7 @@ pub use load::{
     Audit, Load, LoadBuilder, LoadReport, OpCounts, Outcome as WriteOutcome, Written, audit,
 };
 pub use log::LogLine;
+pub use network::{Host, Network};
 pub use peers::Peer;
 pub use port::Port;
 pub use process::{Process, bind_to_cpu};

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use crate::address::Address;
 use crate::client::{Client, simple};
 use crate::folder::Folder;
+use crate::network::Host;
 use crate::port::Port;
 use crate::process::Process;
 use crate::wait::{eventually, within_time};
@@ -25,6 +26,7 @@ const CONFIG: &str = "redis.conf";
 pub struct RedisBuilder {
     unix: bool,
     ipv6: bool,
+    host: Option<Host>,
     password: Option<String>,
     primary: Option<(String, u16, Option<String>)>,
     options: Vec<(String, String)>,
@@ -42,6 +44,12 @@ impl RedisBuilder {
     /// Listens on ::1 instead of 127.0.0.1.
     pub fn ipv6(mut self) -> Self {
         self.ipv6 = true;
+        self
+    }
+
+    /// Runs on this host, at its address.
+    pub fn on(mut self, host: &Host) -> Self {
+        self.host = Some(host.clone());
         self
     }
 
@@ -92,19 +100,29 @@ impl RedisBuilder {
         let address = match &port {
             None => Address::Unix(folder.path().join("redis.sock")),
             Some(port) if self.ipv6 => Address::Tcp(format!("[::1]:{}", port.number())),
-            Some(port) => Address::Tcp(port.address()),
+            Some(port) => Address::Tcp(format!("{}:{}", self.ip(), port.number())),
         };
         folder.write(CONFIG, &self.config(port.as_ref(), &address));
         let process = launch(&folder, &self);
-        let server = RedisServer { setup: self, process, address, port, folder };
+        let server = RedisServer { ip: self.ip(), setup: self, process, address, port, folder };
         server.wait_ready();
         server
+    }
+
+    fn ip(&self) -> String {
+        match &self.host {
+            Some(host) => host.address(),
+            None if self.ipv6 => "::1".to_owned(),
+            None => "127.0.0.1".to_owned(),
+        }
     }
 
     fn config(&self, port: Option<&Port>, address: &Address) -> String {
         let mut lines = vec![
             format!("port {}", port.map_or(0, Port::number)),
-            format!("bind {}", if self.ipv6 { "::1" } else { "127.0.0.1" }),
+            format!("bind {}", self.ip()),
+            // Only its own network can reach it; without this, none but its own host could.
+            format!("protected-mode {}", if self.host.is_some() { "no" } else { "yes" }),
             // The folder is the process's working directory.
             "dir .".into(),
             "save \"\"".into(),
@@ -135,7 +153,10 @@ impl RedisBuilder {
 }
 
 fn launch(folder: &Folder, setup: &RedisBuilder) -> Process {
-    let mut command = Command::new("redis-server");
+    let mut command = match &setup.host {
+        Some(host) => host.command("redis-server"),
+        None => Command::new("redis-server"),
+    };
     command.current_dir(folder.path()).arg(CONFIG).args(&setup.arguments);
     Process::start_on("redis-server", command, folder.path().join("log"), setup.cpu)
 }
@@ -144,6 +165,7 @@ fn launch(folder: &Folder, setup: &RedisBuilder) -> Process {
 #[derive(Debug)]
 pub struct RedisServer {
     setup: RedisBuilder,
+    ip: String,
     // Before the folder: the process goes first.
     process: Process,
     address: Address,
@@ -169,8 +191,8 @@ impl RedisServer {
     }
 
     /// The IP address that it listens on.
-    pub fn host(&self) -> &'static str {
-        if self.setup.ipv6 { "::1" } else { "127.0.0.1" }
+    pub fn host(&self) -> &str {
+        &self.ip
     }
 
     /// Its TCP port.
@@ -270,13 +292,22 @@ impl RedisServer {
         self.try_client()?.try_info(section)
     }
 
-    /// Waits until it answers PING with PONG: it is up and has loaded its data.
-    #[track_caller]
-    pub fn wait_ready(&self) {
-        let ready = within_time(START, || match self.try_client()?.try_command(["PING"])? {
+    /// Does it answer PING with PONG: is it up, and has it loaded its data?
+    pub fn is_answering(&self) -> bool {
+        self.ping().is_ok()
+    }
+
+    fn ping(&self) -> io::Result<()> {
+        match self.try_client()?.try_command(["PING"])? {
             pong if pong == simple("PONG") => Ok(()),
             other => Err(io::Error::other(format!("{other:?}"))),
-        });
+        }
+    }
+
+    /// Waits until it does.
+    #[track_caller]
+    pub fn wait_ready(&self) {
+        let ready = within_time(START, || self.ping());
         if let Err(reason) = ready {
             let log = self.process.log_tail();
             panic!("redis-server at {} is not ready: {reason}\n{log}", self.address);

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use crate::address::Address;
 use crate::client::Client;
 use crate::folder::Folder;
+use crate::network::Host;
 use crate::port::Port;
 use crate::process::Process;
 use crate::redis::RedisServer;
@@ -25,9 +26,16 @@ pub struct SentinelBuilder {
     down_after: Duration,
     failover_timeout: Duration,
     password: Option<String>,
+    hosts: Vec<Host>,
 }
 
 impl SentinelBuilder {
+    /// One on each of these hosts.
+    pub fn on(mut self, hosts: &[Host]) -> Self {
+        (self.count, self.hosts) = (hosts.len(), hosts.to_vec());
+        self
+    }
+
     /// How many Sentinels (3).
     pub fn count(mut self, count: usize) -> Self {
         self.count = count;
@@ -65,7 +73,7 @@ impl SentinelBuilder {
     /// When they do not find each other.
     #[track_caller]
     pub fn start(self, primary: &RedisServer, replicas: usize) -> Sentinels {
-        let nodes = (0..self.count).map(|_| self.start_one(primary)).collect();
+        let nodes = (0..self.count).map(|index| self.start_one(primary, index)).collect();
         let group = Sentinels { name: self.name.clone(), nodes };
         for node in &group.nodes {
             node.wait_for_peers(&self.name, self.count - 1, replicas);
@@ -73,12 +81,14 @@ impl SentinelBuilder {
         group
     }
 
-    fn start_one(&self, primary: &RedisServer) -> Sentinel {
+    fn start_one(&self, primary: &RedisServer, index: usize) -> Sentinel {
+        let host = self.hosts.get(index);
+        let ip = host.map_or_else(|| "127.0.0.1".to_owned(), Host::address);
         let folder = Folder::new("sentinel");
         let port = Port::free();
         let name = &self.name;
         let mut config = format!(
-            "port {}\nbind 127.0.0.1\ndir .\n\
+            "port {}\nbind {ip}\nprotected-mode no\ndir .\n\
              sentinel monitor {name} {} {} {}\n\
              sentinel down-after-milliseconds {name} {}\n\
              sentinel failover-timeout {name} {}\n\
@@ -94,10 +104,13 @@ impl SentinelBuilder {
             config += &format!("requirepass {password}\nsentinel sentinel-pass {password}\n");
         }
         folder.write("sentinel.conf", &config);
-        let mut command = Command::new("redis-server");
+        let mut command = match host {
+            Some(host) => host.command("redis-server"),
+            None => Command::new("redis-server"),
+        };
         command.current_dir(folder.path()).args(["sentinel.conf", "--sentinel"]);
         let process = Process::start("sentinel", command, folder.path().join("log"));
-        let address = Address::Tcp(port.address());
+        let address = Address::Tcp(format!("{ip}:{}", port.number()));
         let password = self.password.clone();
         Sentinel { process, address, password, _port: port, _folder: folder }
     }
@@ -120,6 +133,7 @@ impl Sentinels {
             down_after: Duration::from_secs(1),
             failover_timeout: Duration::from_secs(10),
             password: None,
+            hosts: Vec::new(),
         }
     }
 

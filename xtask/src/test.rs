@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::bench::instructions;
 use crate::commands;
-use crate::install::{self, HAPROXY, REDIS_BENCHMARK, REDIS_CLI, REDIS_SERVER, TWEMPROXY};
+use crate::install::{self, HAPROXY, IP, REDIS_BENCHMARK, REDIS_CLI, REDIS_SERVER, TWEMPROXY};
 use crate::root;
 use crate::step::{output, run as run_program, step};
 
@@ -25,7 +25,11 @@ pub(crate) fn run() -> Result<ExitCode> {
 
 fn steps() -> Result<()> {
     step("system packages", || {
-        install::programs(&[REDIS_SERVER, REDIS_CLI, REDIS_BENCHMARK, HAPROXY, TWEMPROXY])
+        install::programs(&[REDIS_SERVER, REDIS_CLI, REDIS_BENCHMARK, HAPROXY, TWEMPROXY])?;
+        if cfg!(target_os = "linux") {
+            install::programs(&[IP])?;
+        }
+        Ok(())
     })?;
     step("client libraries", install::client_libraries)?;
     step("cargo tools", || {

@@ -12,6 +12,7 @@ mod failover;
 mod followed;
 mod measure;
 mod minority;
+mod partition;
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../scene/mod.rs"]
