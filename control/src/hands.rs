@@ -27,6 +27,8 @@ pub(crate) struct Errand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Whom {
     Node(NodeId),
+    /// A node, over a connection that is used for nothing else.
+    Claimed(NodeId),
     /// The one that chooses.
     Sentinel,
 }
@@ -84,7 +86,7 @@ impl Hands {
 
     async fn dial(&self, whom: Whom) -> Result<Connection, Failure> {
         let (mut connection, credentials) = match whom {
-            Whom::Node(node) => {
+            Whom::Node(node) | Whom::Claimed(node) => {
                 let Some(address) = self.addresses.get(&node) else {
                     return Err(Failure::Unreachable("it has left the pool".into()));
                 };

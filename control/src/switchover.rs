@@ -6,7 +6,8 @@ use std::time::Duration;
 use resp::Value;
 use tokio::sync::mpsc;
 use topology::{
-    Cast, Do, Ending, Failure, NodeId, Outcome, Switchover, SwitchoverOrder, SwitchoverReport, Time,
+    Ask, Cast, Do, Ending, Failure, NodeId, Outcome, Switchover, SwitchoverOrder, SwitchoverReport,
+    Time,
 };
 use tracing::{info, warn};
 
@@ -207,7 +208,11 @@ impl Pool {
         while let Some(running) = &mut self.switchover {
             running.awaits = match running.machine.next(outcome, now) {
                 Do::Ask { node, ask, within } => {
-                    if !running.send(Errand { whom: Whom::Node(node), ask, within }) {
+                    let whom = match ask {
+                        Ask::Claim => Whom::Claimed(node),
+                        _ => Whom::Node(node),
+                    };
+                    if !running.send(Errand { whom, ask, within }) {
                         outcome = Outcome::Failed(Failure::Lost);
                         continue;
                     }

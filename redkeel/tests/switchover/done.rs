@@ -1,5 +1,6 @@
 //! It is done: no client gets an error, nothing is lost.
 
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use testkit::{RedisServer, Value, bulk, eventually, simple};
@@ -98,6 +99,56 @@ fn clients_of_another_redkeel_do_not_notice_it() {
         wait_settled(&first, to);
         wait_settled(&second, to);
     }
+}
+
+/// Without FAILOVER, which a server does once at a time, each would promote a replica of its own.
+#[test]
+fn of_two_orders_at_once_one_at_the_most_comes_about() {
+    let denied = || RedisServer::builder().option("rename-command", "FAILOVER \"\"");
+    let first = denied().start();
+    let nodes = [denied().replica_of(&first).start(), denied().replica_of(&first).start()];
+    let nodes: Vec<RedisServer> = std::iter::once(first).chain(nodes).collect();
+    wait_in_step(&nodes);
+    let quiet = ["is not the primary any more, and writes are held", "is fenced off"];
+    let redkeels = [0, 1].map(|_| ready(crate::common::expecting(proxy(&nodes, ""), &quiet)));
+    let mut refused = 0;
+    let mut primary = 0;
+    for _ in 0..6 {
+        let (one, other) = ((primary + 1) % 3, (primary + 2) % 3);
+        let load = writers(&redkeels[0], 6);
+        let start = Barrier::new(2);
+        let answers = std::thread::scope(|scope| {
+            let order = |redkeel, to: usize| {
+                let (start, to) = (&start, &nodes[to]);
+                scope.spawn(move || {
+                    start.wait();
+                    switch(redkeel, Some(to))
+                })
+            };
+            let orders = [order(&redkeels[0], one), order(&redkeels[1], other)];
+            orders.map(|order| order.join().unwrap())
+        });
+        for answer in &answers {
+            assert!(
+                ["done", "refused"].contains(&answer["result"].as_str().unwrap()),
+                "{answer:#}"
+            );
+        }
+        refused += answers.iter().filter(|answer| answer["result"] == "refused").count();
+        let masters: Vec<usize> = (0..3).filter(|node| role(&nodes[*node]) == "master").collect();
+        let [master] = masters[..] else { panic!("{masters:?} are masters: {answers:#?}") };
+        primary = master;
+        wait_for_writes(&load, 100);
+        unharmed(load, &nodes[primary]);
+        for redkeel in &redkeels {
+            wait_settled(redkeel, &nodes[primary]);
+        }
+        for node in (0..3).filter(|node| *node != primary) {
+            wait_follows(&nodes[node], &nodes[primary]);
+        }
+    }
+    println!("two orders at once: {refused} of 12 were refused");
+    assert!(refused > 0, "they were never under way at the same time");
 }
 
 /// What a client has to itself goes on, or fails as it would anywhere when its node steps down.

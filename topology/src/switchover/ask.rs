@@ -3,9 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The channel that whoever changes the primary listens to. It needs no key, and ends with the connection.
+const CLAIM: &str = "redkeel:switchover";
+
 /// One request to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
+    /// To show to everybody who changes the primary that we do, for as long as the connection lives, which is used for
+    /// nothing else.
+    Claim,
+    /// How many show that.
+    Claims,
     /// How it stands in replication.
     State,
     /// The same, and that it tells its primary at once how far it is; by itself it does so once a second.
@@ -73,6 +81,8 @@ impl Ask {
         let millis = |time: &Duration| time.as_millis().to_string();
         let follow = |host: &str, port: u16| command(&["REPLICAOF", host, &port.to_string()]);
         match self {
+            Self::Claim => vec![command(&["SUBSCRIBE", CLAIM])],
+            Self::Claims => vec![command(&["PUBSUB", "NUMSUB", CLAIM])],
             Self::State => vec![command(&["INFO", "replication"])],
             // The reply of GETACK goes to the primary; only an error comes back (replconfCommand).
             Self::Nudge => vec![

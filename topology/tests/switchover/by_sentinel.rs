@@ -53,6 +53,7 @@ impl Play {
         let mut machine = Switchover::new("main".into(), cast, Time::ZERO);
         let next = machine.next(Outcome::Begun, Time::ZERO);
         let mut play = Self { machine, now: 0, next };
+        play.claims(1);
         play.asked(1, &Ask::State, primary(90, CALM));
         play.told(&Ask::Candidates { master: "m".into() }, known(replicas));
         play
@@ -221,6 +222,7 @@ fn whom_the_sentinel_may_choose_must_be_fit() {
     let mut machine = Switchover::new("main".into(), cast, Time::ZERO);
     let next = machine.next(Outcome::Begun, Time::ZERO);
     let mut play = Play { machine, now: 0, next };
+    play.claims(1);
     play.asked(1, &Ask::State, primary(90, CALM));
     play.told(&Ask::Candidates { master: "m".into() }, refusal);
     assert!(play.ends(Ending::Refused).why.unwrap().contains("knows no master m"));

@@ -90,11 +90,24 @@ struct Play {
 
 impl Play {
     fn begin() -> Self {
+        let mut play = Self::unclaimed();
+        play.claims(1);
+        play
+    }
+
+    fn unclaimed() -> Self {
         let cast = Cast::choose(&shard(|_| ()), None).unwrap();
         assert_eq!((cast.from.node, cast.to.node), (NodeId(1), NodeId(2)));
         let mut machine = Switchover::new("main".into(), cast, Time::ZERO);
         let next = machine.next(Outcome::Begun, Time::ZERO);
         Self { machine, now: 0, next }
+    }
+
+    /// So many claim to change the primary.
+    fn claims(&mut self, count: i64) {
+        self.asked(1, &Ask::Claim, ok());
+        let channel = Value::Bulk(b"redkeel:switchover".to_vec());
+        self.asked(1, &Ask::Claims, Value::Array(vec![channel, Value::Integer(count)]));
     }
 
     /// Up to the hold, where nothing is unanswered.
@@ -206,6 +219,31 @@ fn the_primary_hands_over() {
     assert_eq!(steps(&report), ["check", "hold", "promote", "release", "re-point", "save"]);
     assert_eq!((report.way, report.why, report.notes.len()), ("FAILOVER", None, 0));
     assert!(report.held.unwrap() > Duration::ZERO);
+}
+
+#[test]
+fn of_two_that_change_the_primary_at_once_the_later_is_refused() {
+    let mut play = Play::unclaimed();
+    play.claims(2);
+    let why = play.ends(Ending::Refused).why.unwrap();
+    assert!(why.starts_with("another Redkeel is changing the primary"), "{why}");
+    // Where it cannot be seen it is said so.
+    for denied_at_once in [true, false] {
+        let mut play = Play::unclaimed();
+        let denied = error("NOPERM this user has no permissions");
+        if !denied_at_once {
+            play.asked(1, &Ask::Claim, ok());
+        }
+        let ask = if denied_at_once { Ask::Claim } else { Ask::Claims };
+        play.asked(1, &ask, denied);
+        play.asked(1, &Ask::State, primary(90, CALM));
+        play.silent(2, &Ask::State, Failure::Refused);
+        let report = play.ends(Ending::Refused);
+        assert!(report.notes[0].contains("denies SUBSCRIBE or PUBSUB NUMSUB"), "{report:?}");
+    }
+    let mut play = Play::unclaimed();
+    play.silent(1, &Ask::Claim, Failure::TimedOut);
+    play.ends(Ending::Refused);
 }
 
 #[test]
