@@ -151,6 +151,23 @@ fn a_replica_that_hangs_while_sentinel_could_choose_it() {
 }
 
 #[test]
+fn a_primary_that_could_not_be_demoted_afterwards_is_not_replaced() {
+    let (nodes, mut sentinels) = watched(1);
+    let redkeel = proxy(&sentinels, "").start();
+    wait_agreed(&redkeel, &mut sentinels, &nodes[0], 2);
+    let offset = nodes[0].replication_offset();
+    assert_eq!(nodes[0].cli(["ACL", "SETUSER", "default", "-replicaof"]), testkit::simple("OK"));
+    assert_refused(&switch(&redkeel, None), "would not let itself be demoted (NOPERM");
+    assert_eq!(role(&nodes[0]), "master");
+    assert_eq!(nodes[0].cli(["ACL", "SETUSER", "default", "+@all"]), testkit::simple("OK"));
+    // What was only rehearsed did not happen: the same connections of the replica go on.
+    nodes[0].wait_caught_up(&nodes[1]);
+    assert!(nodes[0].replication_offset() >= offset);
+    let answer = switch(&redkeel, None);
+    assert_eq!(answer["result"], "done", "{answer:#}");
+}
+
+#[test]
 fn without_a_majority_of_sentinels_nothing_is_changed() {
     let (nodes, mut sentinels) = watched(1);
     let redkeel = expecting(proxy(&sentinels, ""), &["Sentinel"]).start();

@@ -43,6 +43,8 @@ pub enum Ask {
         /// at this port.
         port: u16,
     },
+    /// Whether it would let itself be demoted: the same commands are queued, and dropped.
+    RehearseDemotion,
     /// To become a primary.
     Promote,
     /// To become the replica of another. Where it is one already nothing happens.
@@ -102,6 +104,12 @@ impl Ask {
                 follow(host, *port),
                 command(&["CLIENT", "UNPAUSE"]),
                 command(&["EXEC"]),
+            ],
+            Self::RehearseDemotion => vec![
+                command(&["MULTI"]),
+                command(&["REPLICAOF", "NO", "ONE"]),
+                command(&["CLIENT", "UNPAUSE"]),
+                command(&["DISCARD"]),
             ],
             Self::Promote => vec![command(&["REPLICAOF", "NO", "ONE"])],
             Self::Follow { host, port } => vec![follow(host, *port)],

@@ -42,6 +42,8 @@ pub(super) enum Electing {
         primary: Box<NodeState>,
         at: usize,
     },
+    /// Would the primary let itself be demoted?
+    Rehearses,
     Pauses,
     AsksPrimary {
         until: Time,
@@ -100,6 +102,7 @@ impl Switchover {
                 self.electorate_told(elector, primary, outcome, now)
             }
             Electing::Checks { primary, at } => self.candidate_told(primary, at, outcome, now),
+            Electing::Rehearses => self.rehearsed(outcome, now),
             Electing::Pauses => self.primary_paused(outcome, now),
             Electing::AsksPrimary { until } => match told(outcome) {
                 Ok(state) if state.is_primary() => self.compare(until, state.replication.offset, 0),
@@ -138,7 +141,7 @@ impl Switchover {
         let is_candidate = |party: &Party| self.candidates.iter().any(|it| it.node == party.node);
         let bystanders = parties.filter(|party| !is_candidate(party));
         self.bystanders = bystanders.filter_map(Candidate::by_address).collect();
-        self.check(primary, 0, now)
+        self.check(primary, 0)
     }
 
     /// Who could be chosen; or why nobody should be.
@@ -199,15 +202,32 @@ impl Switchover {
         names.iter().map(candidate).collect()
     }
 
-    fn check(&mut self, primary: Box<NodeState>, at: usize, now: Time) -> Do {
+    fn check(&mut self, primary: Box<NodeState>, at: usize) -> Do {
         match self.candidates.get(at) {
             Some(candidate) => {
                 let node = candidate.node;
                 self.electing_at(Electing::Checks { primary, at }, node, Ask::State)
             }
-            None => self
-                .hold(format!("Sentinel is to replace {} (switchover)", self.cast.from.name), now),
+            None => {
+                self.electing_at(Electing::Rehearses, self.cast.from.node, Ask::RehearseDemotion)
+            }
         }
+    }
+
+    /// Found out after the promotion it would be too late: two would take writes.
+    fn rehearsed(&mut self, outcome: Outcome, now: Time) -> Do {
+        let from = &self.cast.from.name;
+        let why = match taken(outcome) {
+            Taken::Yes => {
+                return self.hold(format!("Sentinel is to replace {from} (switchover)"), now);
+            }
+            Taken::Unknown(why) => format!("{from} {why}"),
+            Taken::Denied(text) | Taken::Refused(text) => format!(
+                "{from} would not let itself be demoted ({text}), and would go on taking writes beside whom Sentinel \
+                 promotes: allow the user of upstream +multi, +replicaof, +client|unpause and +exec"
+            ),
+        };
+        self.leave(Ending::Refused, why, now)
     }
 
     fn candidate_told(
@@ -223,7 +243,7 @@ impl Switchover {
                 if state.is_linked()
                     && state.replication.lineage.id == primary.replication.lineage.id =>
             {
-                return self.check(primary, at + 1, now);
+                return self.check(primary, at + 1);
             }
             Ok(_) => format!("is not in step with {}", self.cast.from.name),
             Err(why) => why,

@@ -7,6 +7,7 @@
 
 mod ask;
 mod cast;
+mod claim;
 mod elected;
 mod machine;
 mod state;

@@ -64,6 +64,7 @@ impl Play {
         let mut play = Self::elected(None, &BOTH);
         play.asked(2, &Ask::State, replica(1, 80, CALM));
         play.asked(3, &Ask::State, replica(1, 70, CALM));
+        play.asked(1, &Ask::RehearseDemotion, ok());
         assert!(matches!(play.next, Do::Hold { .. }), "{:?}", play.next);
         play.after(Outcome::Drained);
         play.asked(1, &Ask::Pause { time: Duration::from_secs(2) }, ok());
@@ -152,6 +153,7 @@ fn where_nobody_is_promoted_in_time_the_primary_goes_on() {
 fn an_order_without_an_answer_may_have_been_taken() {
     let mut play = Play::elected(None, &BOTH[..1]);
     play.asked(2, &Ask::State, replica(1, 90, CALM));
+    play.asked(1, &Ask::RehearseDemotion, ok());
     play.after(Outcome::Drained);
     play.asked(1, &Ask::Pause { time: Duration::from_secs(2) }, ok());
     play.asked(1, &Ask::State, primary(95, CALM));
@@ -166,10 +168,26 @@ fn an_order_without_an_answer_may_have_been_taken() {
 }
 
 #[test]
+fn a_primary_that_cannot_be_demoted_is_not_replaced() {
+    let begin = || {
+        let mut play = Play::elected(None, &BOTH[..1]);
+        play.asked(2, &Ask::State, replica(1, 90, CALM));
+        play
+    };
+    let mut play = begin();
+    play.asked(1, &Ask::RehearseDemotion, error("NOPERM no"));
+    assert!(play.ends(Ending::Refused).why.unwrap().contains("would not let itself be demoted"));
+    let mut play = begin();
+    play.silent(1, &Ask::RehearseDemotion, Failure::TimedOut);
+    play.ends(Ending::Refused);
+}
+
+#[test]
 fn a_primary_that_cannot_be_paused_keeps_its_role() {
     let begin = || {
         let mut play = Play::elected(None, &BOTH[..1]);
         play.asked(2, &Ask::State, replica(1, 90, CALM));
+        play.asked(1, &Ask::RehearseDemotion, ok());
         play.after(Outcome::Drained);
         play
     };
