@@ -1,6 +1,6 @@
 //! How the I/O layer and the engine name connections, and what the engine asks of the I/O layer.
 
-use topology::{Address, Evidence};
+use topology::{Address, Evidence, PeerMail};
 
 use crate::slots::Key;
 
@@ -67,6 +67,13 @@ pub enum Action {
     ShutdownWrite(ConnId),
     /// For the control plane.
     Evidence(Evidence),
+    /// For another worker.
+    Tell {
+        /// Its place among them; `None`: for all others.
+        worker: Option<usize>,
+        /// What it finds in its mailbox.
+        mail: PeerMail,
+    },
 }
 
 /// Why a connection is gone.

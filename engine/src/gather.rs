@@ -10,6 +10,7 @@ use crate::client::{Client, INPUT_FULL, OUTPUT_FULL};
 use crate::dispatch::{Request, Source};
 use crate::input::STREAM_ABOVE;
 use crate::pool::Pool;
+use crate::repair::script_kind;
 use crate::slots::{Key, Slots};
 use crate::upstream::{PendingKind, Upstream};
 
@@ -38,6 +39,7 @@ impl Engine {
         self.batch.clear();
         self.inline.clear();
         self.batch_key = None;
+        self.batch_scripts = false;
         let Some(client) = self.clients.get_mut(key) else {
             return Stop::End;
         };
@@ -107,11 +109,20 @@ impl Engine {
             let kind = command.map(|command| command.kind);
             let mut request = match way {
                 Way::Lane { target, repeatable, opaque } if !course.imaginary => {
-                    Request::ordinary(source, at, len, target, repeatable, opaque)
+                    let mut request =
+                        Request::ordinary(source, at, len, target, repeatable, opaque);
+                    if opaque && let Some(kind) = script_kind(call) {
+                        self.batch_scripts |= kind == PendingKind::Evalsha;
+                        request.kind = kind;
+                    }
+                    request
                 }
                 Way::Pinned { target, reason: PinReason::Multi } if course.units => {
                     match unit(&mut self.ahead, &input[at..], target, pool, &rules) {
-                        Some(request) => request.shifted(at),
+                        Some((request, scripts)) => {
+                            self.batch_scripts |= scripts;
+                            request.shifted(at)
+                        }
                         None => return Stop::Single { way, kind, source, len },
                     }
                 }
@@ -217,19 +228,21 @@ impl Course {
     }
 }
 
-/// A MULTI whose EXEC or DISCARD has come as well, with nothing between them that needs a connection of its own.
+/// A MULTI whose EXEC or DISCARD has come as well, with nothing between them that needs a connection of its own; and
+/// whether scripts are called in it.
 fn unit(
     ahead: &mut RequestScanner,
     input: &[u8],
     target: Target,
     pool: &Pool,
     rules: &Rules<'_>,
-) -> Option<Request> {
+) -> Option<(Request, bool)> {
     ahead.reset();
     let mut at = 0;
     let mut replies = 0;
     let mut target = target;
     let mut repeatable = true;
+    let mut scripts = false;
     loop {
         let Ok(Scan::Complete { len, inline: false }) = ahead.scan(&input[at..], &pool.limits)
         else {
@@ -246,12 +259,14 @@ fn unit(
         }
         let call = Call::new(&input[at - len..at], ahead.args());
         match classify(call, rules).0 {
-            Way::Lane { target: own, repeatable: own_repeatable, .. } => {
+            Way::Lane { target: own, repeatable: own_repeatable, opaque } => {
+                scripts |= opaque && script_kind(call) == Some(PendingKind::Evalsha);
                 target = target.max(own);
                 repeatable &= own_repeatable;
             }
             Way::Local(Local::Exec | Local::Discard) => {
-                return Some(Request::unit(at, replies, target, repeatable));
+                let request = Request::unit(at, replies, target, repeatable);
+                return Some((request, scripts));
             }
             _ => return None,
         }

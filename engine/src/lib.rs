@@ -31,7 +31,9 @@ mod raw;
 mod recover;
 mod refused;
 mod release;
+mod repair;
 mod reply;
+mod scripts;
 mod slots;
 mod stall;
 mod stream;
@@ -49,7 +51,7 @@ use std::sync::Arc;
 use config::Mode;
 use resp::RequestScanner;
 use session::{Conversation, Standing};
-use topology::{PoolId, Snapshot, Time, WorkerCounts};
+use topology::{PeerMail, PoolId, Snapshot, Time, WorkerCounts};
 
 use crate::buffer::BufferPool;
 use crate::client::{Client, Parked, State};
@@ -83,6 +85,8 @@ pub struct Engine {
     batch: Vec<Request>,
     /// Inline commands of the batch, as multibulk requests.
     inline: Vec<u8>,
+    /// Scripts are called in the batch.
+    batch_scripts: bool,
     /// The batch's first key, where the pool balances by it.
     batch_key: Option<std::ops::Range<usize>>,
     snapshot_version: u64,
@@ -128,6 +132,7 @@ impl Engine {
             ahead: RequestScanner::new(),
             batch: Vec::new(),
             inline: Vec::new(),
+            batch_scripts: false,
             batch_key: None,
             snapshot_version: 0,
             worker: settings.worker,
@@ -149,6 +154,14 @@ impl Engine {
             if let Some(view) = snapshot.pools.get(index) {
                 self.apply(index, view);
             }
+        }
+    }
+
+    /// Another worker has written.
+    pub fn mail(&mut self, mail: PeerMail) {
+        match mail {
+            PeerMail::Script { pool, text } => self.script_from_peer(pool, &text),
+            PeerMail::NoScripts { pool } => self.no_scripts_from_peer(pool),
         }
     }
 

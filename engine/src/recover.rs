@@ -126,6 +126,8 @@ impl Engine {
     /// Counts the loss, stops giving the node commands until it is probed, and asks for that probe.
     fn note_loss(&mut self, upstream: &Upstream, cause: &Cause) {
         let (pool, node) = (upstream.pool, upstream.node);
+        // It may have restarted, or not have got the scripts that it was given.
+        self.pools[pool].nodes[node].scripts.clear();
         let counts = &mut self.pools[pool].nodes[node].counts;
         if upstream.is_ready() {
             counts.lost_total += u64::from(matches!(cause, Cause::Lost | Cause::Garbage(_)));

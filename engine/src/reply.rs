@@ -82,7 +82,7 @@ impl Engine {
         let Some(front) = upstream.queue.front() else {
             return false;
         };
-        if front.kind != PendingKind::Plain || front.flags.mute {
+        if !matches!(front.kind, PendingKind::Plain | PendingKind::Evalsha) || front.flags.mute {
             return false;
         }
         let Some(client_key) = front.client else {
@@ -268,6 +268,15 @@ impl Engine {
                 }
                 return self.refuse(key, client_key);
             }
+        }
+        if is_error
+            && front.kind == PendingKind::Evalsha
+            && self.repeat_with_script(key, client_key, front, value.len)
+        {
+            return;
+        }
+        if front.kind == PendingKind::Script && value.first != b'-' {
+            self.note_script(key, front);
         }
         let collecting = self.clients.get(client_key).is_some_and(|client| client.is_collecting());
         if collecting && front.replies == 0 {

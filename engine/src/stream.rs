@@ -8,6 +8,7 @@ use crate::Engine;
 use crate::client::{Parked, Streaming};
 use crate::dispatch::NoWay;
 use crate::input::Step;
+use crate::repair::called_script;
 use crate::slots::Key;
 use crate::upstream::{Flags, LANE_FULL, Pending, PendingKind};
 
@@ -61,6 +62,9 @@ impl Engine {
                 return if step == Step::Done { self.stream_start(key, input, None) } else { step };
             }
         };
+        if let Some(sha) = called_script(call) {
+            self.give_script(key, upstream, sha);
+        }
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };

@@ -155,6 +155,10 @@ pub(crate) enum PendingKind {
     Streamed,
     /// Changes the client's standing when it succeeds.
     Hook,
+    /// EVALSHA: a node that lacks the script can be given it.
+    Evalsha,
+    /// EVAL, SCRIPT LOAD or SCRIPT FLUSH: when it succeeds, the scripts that are known change.
+    Script,
 }
 
 /// What may be done with a pending command.
@@ -172,6 +176,8 @@ pub(crate) struct Flags {
     pub(crate) read: bool,
     /// Must only be sent to the shard's primary.
     pub(crate) primary: bool,
+    /// The script that it calls was sent before it.
+    pub(crate) loaded: bool,
 }
 
 impl Upstream {

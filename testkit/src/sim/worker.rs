@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use config::Mode;
 use engine::{Action, ConnId, Engine, Gone, Settings};
-use topology::{Address, Evidence, NodeId, PoolId, Snapshot, Time};
+use topology::{Address, Evidence, NodeId, PeerMail, PoolId, Snapshot, Time};
 
 use super::agenda::Event;
 use super::net::{End, Found, Link, LinkId, Owner, Port};
@@ -46,6 +46,7 @@ struct Socket {
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
     Accept { link: LinkId, mode: Mode, client: usize },
+    Mail(PeerMail),
     Connected(ConnId),
     Refused(ConnId),
     Readable(ConnId),
@@ -157,6 +158,7 @@ impl Turn<'_> {
         for input in std::mem::take(&mut self.worker.inbox) {
             match input {
                 Input::Accept { link, mode, client } => self.accept(link, mode, client),
+                Input::Mail(mail) => self.worker.engine.mail(mail),
                 Input::Connected(conn) => {
                     if let Some(socket) = self.worker.sockets.get_mut(&conn) {
                         socket.connecting = false;
@@ -324,6 +326,13 @@ impl Turn<'_> {
             Action::ShutdownWrite(conn) => {
                 if let Some(socket) = self.worker.sockets.get(&conn) {
                     self.world.shut_down(Port { link: socket.link, end: socket.end });
+                }
+            }
+            Action::Tell { worker, mail } => {
+                for index in 0..self.world.workers.len() {
+                    if index != self.index && worker.is_none_or(|worker| worker == index) {
+                        self.world.tell_worker(index, Input::Mail(mail.clone()));
+                    }
                 }
             }
             Action::Evidence(evidence) => {
