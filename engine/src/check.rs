@@ -125,6 +125,11 @@ impl Engine {
                 assert!(held && client.listed, "{key:?} is held and not listed");
                 assert!(client.armed != topology::Time::MAX, "{key:?} is held for ever");
             }
+            Parked::Peers => {
+                let asks = client.special.as_ref().is_some_and(|own| own.inquiry.is_some());
+                assert!(asks || client.queued, "{key:?} waits for others and has asked nothing");
+            }
+            Parked::Pause => assert!(client.listed || client.queued, "{key:?} is paused for ever"),
             Parked::Upstream => {
                 let awaited = |upstream: &Upstream| upstream.waiters.contains(&key);
                 let mut upstreams = self.upstreams.keys().filter_map(|key| self.upstreams.get(key));

@@ -5,9 +5,12 @@ use session::{Conversation, Effect, ReplyMode, Standing, Subscriptions, Target, 
 use std::rc::Rc;
 use topology::{NodeId, Time};
 
+use commands::Command;
 use config::Mode;
 
 use crate::buffer::Output;
+use crate::conn::Caller;
+use crate::desk::Inquiry;
 use crate::slots::Key;
 use crate::window::Window;
 
@@ -23,6 +26,11 @@ pub(crate) struct Client {
     pub(crate) id: u64,
     pub(crate) pool: usize,
     pub(crate) mode: Mode,
+    pub(crate) caller: Caller,
+    /// When it connected.
+    pub(crate) born: Time,
+    /// Its last command, where the table has it.
+    pub(crate) last_command: Option<&'static Command>,
     pub(crate) talk: Conversation,
     /// What was read and could not be handled yet.
     pub(crate) input: Vec<u8>,
@@ -80,6 +88,10 @@ pub(crate) enum Parked {
     Output,
     /// A node that can take its next command.
     Hold,
+    /// What others know of the pool's clients.
+    Peers,
+    /// The end of a CLIENT PAUSE.
+    Pause,
 }
 
 /// Is it alive?
@@ -162,6 +174,8 @@ pub(crate) struct Special {
     pub(crate) standing_error: Option<Vec<u8>>,
     /// The lane that waits until this client reads.
     pub(crate) stalls: Option<Key>,
+    /// Its question about the pool's clients.
+    pub(crate) inquiry: Option<Inquiry>,
 }
 
 /// What changes when the node says yes.
@@ -226,6 +240,7 @@ impl Special {
             && !self.orphaned
             && self.standing_error.is_none()
             && self.stalls.is_none()
+            && self.inquiry.is_none()
     }
 }
 
@@ -285,6 +300,7 @@ impl Client {
                 || special.monitoring
                 || !special.subscriptions.is_empty()
                 || special.tracking.is_some()
+                || matches!(special.inquiry, Some(Inquiry::Permission))
         })
     }
 

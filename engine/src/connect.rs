@@ -120,6 +120,8 @@ impl Engine {
             engaged: false,
             unit_refused: false,
             silence: Silence::None,
+            node_client: None,
+            asked_node_client: false,
         });
         let node = &mut self.pools[pool].nodes[node];
         node.connections.push(key);

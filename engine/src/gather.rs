@@ -107,6 +107,7 @@ impl Engine {
             let call = Call::new(bytes, self.scanner.args());
             let (way, command) = classify(call, &rules);
             let kind = command.map(|command| command.kind);
+            client.last_command = command;
             let mut request = match way {
                 Way::Lane { target, repeatable, opaque } if !course.imaginary => {
                     let mut request =
@@ -206,7 +207,8 @@ impl Course {
             units: !pinned && transaction == Transaction::None && !skip,
             homogeneous: expired,
             for_primary: client.for_primary,
-            most: if skip { 1 } else { client.window.commands() as usize },
+            // In a pause each command is looked at alone.
+            most: if skip || pool.pause.is_some() { 1 } else { client.window.commands() as usize },
         }
     }
 
@@ -230,7 +232,7 @@ impl Course {
 
 /// A MULTI whose EXEC or DISCARD has come as well, with nothing between them that needs a connection of its own; and
 /// whether scripts are called in it.
-fn unit(
+pub(crate) fn unit(
     ahead: &mut RequestScanner,
     input: &[u8],
     target: Target,

@@ -18,6 +18,7 @@ mod command;
 mod conn;
 mod connect;
 mod deadline;
+mod desk;
 mod dispatch;
 mod drain;
 mod effects;
@@ -25,6 +26,7 @@ mod gather;
 mod hold;
 mod input;
 mod local;
+mod pause;
 mod pinned;
 mod pool;
 mod raw;
@@ -33,6 +35,7 @@ mod refused;
 mod release;
 mod repair;
 mod reply;
+mod roster;
 mod scripts;
 mod slots;
 mod stall;
@@ -62,7 +65,7 @@ use crate::timers::Timers;
 use crate::upstream::Upstream;
 use crate::window::Window;
 
-pub use conn::{Action, ConnId, Gone};
+pub use conn::{Action, Caller, ConnId, Gone};
 
 /// One worker's data plane.
 #[derive(Debug)]
@@ -92,6 +95,10 @@ pub struct Engine {
     snapshot_version: u64,
     /// This worker's place among them.
     worker: usize,
+    /// How many they are.
+    workers: usize,
+    /// Questions to the other workers so far.
+    inquiries: u64,
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
@@ -136,6 +143,8 @@ impl Engine {
             batch_key: None,
             snapshot_version: 0,
             worker: settings.worker,
+            workers: settings.workers.max(1),
+            inquiries: 0,
             next_client_id: settings.worker as u64 + 1,
             client_id_step: settings.workers.max(1) as u64,
             draining: false,
@@ -162,6 +171,8 @@ impl Engine {
         match mail {
             PeerMail::Script { pool, text } => self.script_from_peer(pool, &text),
             PeerMail::NoScripts { pool } => self.no_scripts_from_peer(pool),
+            PeerMail::Order { ticket, pool, order } => self.order_from_peer(ticket, pool, &order),
+            PeerMail::Report { ticket, report } => self.report_from_peer(ticket, report),
         }
     }
 
@@ -171,7 +182,7 @@ impl Engine {
     }
 
     /// A client connected to a listener of `pool`.
-    pub fn accept(&mut self, pool: PoolId, mode: Mode) -> ConnId {
+    pub fn accept(&mut self, pool: PoolId, mode: Mode, caller: Caller) -> ConnId {
         let index = pool.0 as usize;
         let id = self.next_client_id;
         self.next_client_id += self.client_id_step;
@@ -183,6 +194,9 @@ impl Engine {
             id,
             pool: index,
             mode,
+            caller,
+            born: self.now,
+            last_command: None,
             talk: Conversation::new(standing),
             input: Vec::new(),
             partial: None,
@@ -283,6 +297,7 @@ impl Engine {
                     }
                 }
                 timers::Timer::Release(pool) => self.release_some(pool),
+                timers::Timer::Pause(pool) => self.pause_timer(pool),
             }
         }
         while let Some(key) = self.ready.pop() {

@@ -57,7 +57,7 @@ impl Engine {
     }
 
     /// The target of commands that any node of the endpoint can answer.
-    fn home(&self, key: Key) -> Target {
+    pub(crate) fn home(&self, key: Key) -> Target {
         match self.clients.get(key).map(|client| client.mode) {
             Some(Mode::Read) => Target::Reads,
             _ => Target::Primary,
@@ -117,8 +117,15 @@ impl Engine {
         };
         let own_login = self.pools[client.pool].settings.auth == Auth::PassThrough;
         let reply = local == Local::Client && call.arg(1).eq_ignore_ascii_case(b"REPLY");
-        if reply || (logs_in && !own_login) {
-            let what = if reply { "CLIENT REPLY" } else { "AUTH" };
+        // The node would speak of its own clients, which are Redkeel's connections.
+        let others =
+            local == Local::Client && matches!(parse_client(call), Ok(ClientCommand::Clients(_)));
+        if reply || others || (logs_in && !own_login) {
+            let what = if local == Local::Client {
+                format!("CLIENT {}", String::from_utf8_lossy(call.arg(1)).to_ascii_uppercase())
+            } else {
+                "AUTH".to_owned()
+            };
             let text = format!("ERR {what} is not allowed in transactions");
             self.set_transaction(key, Transaction::Refused);
             return self.command_error(key, &text);
@@ -286,6 +293,9 @@ impl Engine {
             return Step::Done;
         };
         let tracking = client.special.as_ref().is_some_and(|special| special.tracking.is_some());
+        let container = client.last_command;
+        client.last_command =
+            container.and_then(|container| container.subcommand(call.arg(1))).or(container);
         match command {
             ClientCommand::Id => {
                 let id = i64::try_from(client.id).unwrap_or(i64::MAX);
@@ -302,12 +312,14 @@ impl Engine {
             }
             command @ (ClientCommand::SetName(_)
             | ClientCommand::SetLibName(_)
-            | ClientCommand::SetLibVersion(_)) => {
+            | ClientCommand::SetLibVersion(_)
+            | ClientCommand::Keep(..)) => {
                 client.talk.describe(command);
                 self.reply_simple(key, "OK")
             }
             ClientCommand::Info => {
-                let info = self.client_info(key);
+                let client = self.clients.get(key);
+                let info = client.map(|own| self.client_line(key, own)).unwrap_or_default();
                 self.reply(key, |out, protocol| {
                     resp::write_verbatim(out, info.as_bytes(), protocol)
                 });
@@ -321,39 +333,17 @@ impl Engine {
                 }
                 if mode == ReplyMode::On { self.reply_simple(key, "OK") } else { Step::Done }
             }
-            ClientCommand::Accept => self.reply_simple(key, "OK"),
             ClientCommand::GetRedirect if !tracking => {
                 self.reply(key, |out, _| resp::write_integer(out, -1));
                 Step::Done
             }
+            ClientCommand::Clients(request) => self.clients_command(key, request),
             ClientCommand::Tracking { on } => self.tracking(key, call, bytes, on),
             ClientCommand::GetRedirect | ClientCommand::AboutTracking | ClientCommand::Server => {
                 let home = self.home(key);
                 self.one(key, bytes, home, false, PendingKind::Plain)
             }
         }
-    }
-
-    /// One line in the form of CLIENT INFO.
-    fn client_info(&self, key: Key) -> String {
-        let Some(client) = self.clients.get(key) else {
-            return String::new();
-        };
-        let text = |bytes: &Option<Box<[u8]>>| {
-            bytes.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
-        };
-        let standing = &client.talk.standing;
-        let user = standing.login.as_ref().and_then(|login| login.username.as_deref());
-        format!(
-            "id={} name={} db={} user={} resp={} lib-name={} lib-ver={}\n",
-            client.id,
-            text(&client.talk.name),
-            standing.database,
-            String::from_utf8_lossy(user.unwrap_or(b"default")),
-            if standing.protocol == resp::Protocol::Resp3 { 3 } else { 2 },
-            text(&client.talk.lib_name),
-            text(&client.talk.lib_version),
-        )
     }
 
     fn tracking(&mut self, key: Key, call: Call<'_>, bytes: &[u8], on: bool) -> Step {

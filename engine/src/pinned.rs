@@ -228,6 +228,9 @@ impl Engine {
                 pending.flags.opaque = true;
             }
         }
+        if matches!(pending.kind, PendingKind::Blocking | PendingKind::Wait) {
+            self.ask_node_client(key, upstream);
+        }
         if reason == PinReason::Unknown {
             self.ask_about(pool, call.name());
         }

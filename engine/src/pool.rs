@@ -13,6 +13,7 @@ use topology::{
 };
 
 use crate::budget::Budget;
+use crate::pause::Pause;
 use crate::release::Release;
 use crate::scripts::{Scripts, Sha};
 use crate::slots::Key;
@@ -38,6 +39,8 @@ pub(crate) struct Pool {
     pub(crate) release: Release,
     pub(crate) budget: Budget,
     pub(crate) scripts: Scripts,
+    /// CLIENT PAUSE.
+    pub(crate) pause: Option<Pause>,
     /// This worker's share of `hold_bytes`.
     pub(crate) hold_bytes: u64,
     /// This worker's share of `max_pinned`.
@@ -219,6 +222,7 @@ impl Pool {
             release: Release::default(),
             budget: Budget::new(),
             scripts: Scripts::default(),
+            pause: None,
             hold_bytes: settings.limits.hold_bytes / workers as u64,
             max_pinned: (settings.limits.max_pinned / workers).max(1),
             standing: Rc::new(Standing { login, ..Standing::default() }),

@@ -8,6 +8,7 @@ use topology::{ErrorKind, Sighting};
 
 use crate::Engine;
 use crate::conn::{Action, ConnId};
+use crate::desk::Inquiry;
 use crate::slots::Key;
 use crate::upstream::{Pending, PendingKind, Sharing, Upstream};
 
@@ -288,6 +289,12 @@ impl Engine {
         };
         special.watching = false;
         special.tainted = false;
+        if matches!(special.inquiry, Some(Inquiry::Permission)) {
+            special.inquiry = match cause {
+                Cause::Handshake(line) => Some(Inquiry::Refused(line.clone())),
+                _ => None,
+            };
+        }
         if special.monitoring {
             return self.close_slow_or_broken(owner);
         }

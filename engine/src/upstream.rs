@@ -50,6 +50,9 @@ pub(crate) struct Upstream {
     /// A command inside the transaction at the front was refused because of the node's role.
     pub(crate) unit_refused: bool,
     pub(crate) silence: Silence,
+    /// What CLIENT ID is on it, once the node has said so.
+    pub(crate) node_client: Option<u64>,
+    pub(crate) asked_node_client: bool,
 }
 
 /// Has a lane's node forgotten it without a word, as a firewall makes it look?
@@ -155,6 +158,10 @@ pub(crate) enum PendingKind {
     Streamed,
     /// Changes the client's standing when it succeeds.
     Hook,
+    /// Asks whether the client's user may have its next command answered.
+    Permission,
+    /// Asks what the node calls the connection.
+    NodeClient,
     /// EVALSHA: a node that lacks the script can be given it.
     Evalsha,
     /// EVAL, SCRIPT LOAD or SCRIPT FLUSH: when it succeeds, the scripts that are known change.
@@ -238,6 +245,13 @@ impl Upstream {
             }
         }
         end.saturating_sub(sent)
+    }
+
+    /// Is its client blocked?
+    pub(crate) fn blocks(&self) -> bool {
+        let blocks =
+            |pending: &Pending| matches!(pending.kind, PendingKind::Blocking | PendingKind::Wait);
+        self.queue.iter().any(blocks)
     }
 
     /// Is an answer to come to something that the node has got?

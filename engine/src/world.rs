@@ -199,7 +199,7 @@ impl Engine {
     }
 
     /// A command of Redkeel's own on a client's connection; its replies are swallowed.
-    fn own_command(
+    pub(crate) fn own_command(
         &mut self,
         key: Key,
         upstream: Key,

@@ -440,7 +440,7 @@ impl Turner {
         for letter in letters.drain(..) {
             match letter {
                 Letter::Accept(stream, Origin { pool, mode }) => {
-                    let conn = self.engine.accept(pool, mode);
+                    let conn = self.engine.accept(pool, mode, stream.caller());
                     self.insert(conn, stream, Some(pool), Interest::READABLE);
                 }
                 Letter::Refused(pool) => self.engine.count_refused_client(pool),

@@ -20,6 +20,11 @@ impl Subscriptions {
         self.channels.is_empty() && self.patterns.is_empty() && self.shard_channels.is_empty()
     }
 
+    /// How many channels, patterns and shard channels.
+    pub fn counts(&self) -> [usize; 3] {
+        [self.channels.len(), self.patterns.len(), self.shard_channels.len()]
+    }
+
     /// How many confirmations a command of the family will get, if it is sent when all before it are confirmed.
     pub fn confirmations(&self, kind: SubscribeKind, call: Call<'_>) -> u32 {
         let named = call.len().saturating_sub(1);

@@ -48,7 +48,7 @@ pub use evidence::{Evidence, Sighting};
 pub use lineage::{Lineage, Parent, ReplId};
 pub use mail::{Mail, WorkerHandle, Workers};
 pub use observation::{Answer, Failure, Observation, Probed, Serving};
-pub use peers::PeerMail;
+pub use peers::{ClientFilter, ClientKind, ClientsOrder, ClientsReport, PeerMail, Ticket};
 pub use pool::{NodeIds, PoolState, ProbeOrder};
 pub use process::Process;
 pub use publish::Published;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Action, ConnId, Engine, Settings};
+use engine::{Action, Caller, ConnId, Engine, Settings};
 use topology::{
     Address, Health, NodeId, NodeView, PoolId, PoolView, Role, ShardView, Snapshot, Time,
 };
@@ -31,7 +31,9 @@ impl Bench {
         };
         let mut engine = Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1 });
         engine.snapshot(&snapshot());
-        let clients = (0..CLIENTS).map(|_| engine.accept(PoolId(0), config::Mode::Split)).collect();
+        let clients = (0..CLIENTS)
+            .map(|_| engine.accept(PoolId(0), config::Mode::Split, Caller::unknown()))
+            .collect();
         Self { engine, clients, now: 0, dirty: Vec::new(), actions: Vec::new(), delivered: 0 }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Mode;
-use engine::{Action, ConnId, Engine, Gone, Settings};
+use engine::{Action, Caller, ConnId, Engine, Gone, Settings};
 use topology::{Address, Evidence, NodeId, PeerMail, PoolId, Snapshot, Time};
 
 use super::agenda::Event;
@@ -202,7 +202,7 @@ impl Turn<'_> {
     }
 
     fn accept(&mut self, link: LinkId, mode: Mode, client: usize) {
-        let conn = self.worker.engine.accept(PoolId(0), mode);
+        let conn = self.worker.engine.accept(PoolId(0), mode, Caller::unknown());
         let owner = Owner::Worker { worker: self.index, conn };
         self.world.links[link].set_owner(End::Far, owner);
         self.world.clients[client].conn = Some(conn);
