@@ -66,6 +66,12 @@ impl Engine {
         if transaction.is_imaginary() && !matches!(kind, Some(Kind::Reset | Kind::Quit)) {
             return self.imaginary(key, kind);
         }
+        if self.clients.get(key).is_some_and(|client| client.only_shares()) {
+            let command = self.clients.get(key).and_then(|client| client.last_command);
+            if let Some(step) = self.refuse_beside_listening(key, call, command) {
+                return step;
+            }
+        }
         match way {
             Way::Reject(rejection) => self.reject(key, call, rejection),
             Way::Everywhere => self.everywhere(key, bytes),

@@ -258,6 +258,7 @@ impl Engine {
                     pool.counts.pinned = pool.counts.pinned.saturating_sub(1);
                 }
             }
+            Sharing::Hub(_) => node.counts.pinned = node.counts.pinned.saturating_sub(1),
             Sharing::Raw(_) => {
                 node.counts.pinned = node.counts.pinned.saturating_sub(1);
                 pool.counts.pinned = pool.counts.pinned.saturating_sub(1);

@@ -109,7 +109,7 @@ impl Engine {
             let kind = command.map(|command| command.kind);
             client.last_command = command;
             let mut request = match way {
-                Way::Lane { target, repeatable, opaque } if !course.imaginary => {
+                Way::Lane { target, repeatable, opaque } if !course.alone => {
                     let mut request =
                         Request::ordinary(source, at, len, target, repeatable, opaque);
                     if opaque && let Some(kind) = script_kind(call) {
@@ -162,8 +162,8 @@ struct Course {
     pinned: bool,
     /// …and are queued by the node between MULTI and EXEC.
     queued: bool,
-    /// Between MULTI and EXEC, with no node behind it.
-    imaginary: bool,
+    /// Each command is answered here, or refused: between MULTI and EXEC with no node behind it, or beside listening.
+    alone: bool,
     /// A whole MULTI…EXEC may travel as one.
     units: bool,
     /// What could not be sent in time is answered one kind at a time.
@@ -203,8 +203,8 @@ impl Course {
                 || client.unanswered >= client.window.commands(),
             pinned: pinned && needs_pin,
             queued: transaction.is_open(),
-            imaginary: transaction.is_imaginary(),
-            units: !pinned && transaction == Transaction::None && !skip,
+            alone: transaction.is_imaginary() || client.only_shares(),
+            units: !pinned && !client.only_shares() && transaction == Transaction::None && !skip,
             homogeneous: expired,
             for_primary: client.for_primary,
             // In a pause each command is looked at alone.

@@ -203,6 +203,7 @@ impl Engine {
     pub(crate) fn client_closed(&mut self, key: Key) {
         self.unhold(key);
         self.unstall(key);
+        self.leave_hub(key);
         let Some(client) = self.clients.remove(key) else {
             return;
         };

@@ -24,7 +24,9 @@ mod drain;
 mod effects;
 mod gather;
 mod hold;
+mod hub;
 mod input;
+mod listening;
 mod local;
 mod pause;
 mod pinned;
@@ -37,6 +39,7 @@ mod repair;
 mod reply;
 mod roster;
 mod scripts;
+mod shared;
 mod slots;
 mod stall;
 mod stream;
@@ -97,12 +100,16 @@ pub struct Engine {
     worker: usize,
     /// How many they are.
     workers: usize,
+    own_subscribers: usize,
     /// Questions to the other workers so far.
     inquiries: u64,
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
 }
+
+/// So many subscribed clients of a worker, and of the same credentials, are counted by a node one by one.
+pub const OWN_SUBSCRIBERS: usize = 16;
 
 /// What a worker is built from.
 #[derive(Clone, Debug)]
@@ -115,6 +122,8 @@ pub struct Settings {
     pub worker: usize,
     /// Decides where ties begin to rotate.
     pub seed: u64,
+    /// Subscribed clients of a pool that have a connection each before others share one: [`OWN_SUBSCRIBERS`].
+    pub own_subscribers: usize,
 }
 
 impl Engine {
@@ -144,6 +153,7 @@ impl Engine {
             snapshot_version: 0,
             worker: settings.worker,
             workers: settings.workers.max(1),
+            own_subscribers: settings.own_subscribers,
             inquiries: 0,
             next_client_id: settings.worker as u64 + 1,
             client_id_step: settings.workers.max(1) as u64,
@@ -297,6 +307,7 @@ impl Engine {
                     }
                 }
                 timers::Timer::Release(pool) => self.release_some(pool),
+                timers::Timer::Hubs(pool) => self.restore_hubs(pool),
                 timers::Timer::Pause(pool) => self.pause_timer(pool),
             }
         }

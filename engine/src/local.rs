@@ -95,6 +95,7 @@ impl Engine {
 
     fn reset(&mut self, key: Key) -> Step {
         self.drop_pin(key);
+        self.leave_hub(key);
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };

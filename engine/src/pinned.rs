@@ -145,6 +145,12 @@ impl Engine {
             self.reply_error(key, ErrorKind::Command, &text);
             return Step::Done;
         }
+        if let PinReason::Subscribe(kind) = reason
+            && !queued
+            && self.shares(key, kind, target)
+        {
+            return self.subscribe_shared(key, call, kind, target);
+        }
         let may_write = matches!(
             reason,
             PinReason::Blocking { reads_only: false } | PinReason::Unknown | PinReason::Module

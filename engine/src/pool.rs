@@ -13,6 +13,7 @@ use topology::{
 };
 
 use crate::budget::Budget;
+use crate::hub::Hub;
 use crate::pause::Pause;
 use crate::release::Release;
 use crate::scripts::{Scripts, Sha};
@@ -39,6 +40,10 @@ pub(crate) struct Pool {
     pub(crate) release: Release,
     pub(crate) budget: Budget,
     pub(crate) scripts: Scripts,
+    /// Shared subscriber connections.
+    pub(crate) hubs: Vec<Hub>,
+    /// Subscribed clients with a connection of their own, and some that were.
+    pub(crate) own_subscribers: Vec<Key>,
     /// CLIENT PAUSE.
     pub(crate) pause: Option<Pause>,
     /// This worker's share of `hold_bytes`.
@@ -222,6 +227,8 @@ impl Pool {
             release: Release::default(),
             budget: Budget::new(),
             scripts: Scripts::default(),
+            hubs: Vec::new(),
+            own_subscribers: Vec::new(),
             pause: None,
             hold_bytes: settings.limits.hold_bytes / workers as u64,
             max_pinned: (settings.limits.max_pinned / workers).max(1),

@@ -47,6 +47,13 @@ impl Engine {
             }
             return self.finish(owner);
         }
+        if let Sharing::Hub(index) = upstream.sharing {
+            for waiter in &upstream.waiters {
+                self.queue(*waiter);
+            }
+            upstream.requests.free(&mut self.buffers);
+            return self.hub_lost(upstream.pool, index, cause);
+        }
         self.drop_half_message(&upstream);
         let refused_everywhere = matches!(cause, Cause::Handshake(_))
             && self.pools[upstream.pool].primary == Some(upstream.node);
@@ -304,7 +311,7 @@ impl Engine {
         {
             special.standing_error = Some(line.clone());
         }
-        special.orphaned = !special.subscriptions.is_empty() || special.tracking.is_some();
+        special.orphaned = special.listens_itself() || special.tracking.is_some();
         self.queue(owner);
     }
 

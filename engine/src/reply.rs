@@ -38,10 +38,13 @@ impl Engine {
             let Some(upstream) = self.upstreams.get(key) else {
                 return;
             };
-            at += if upstream.is_ready() {
-                self.value(key, &data[at..])
-            } else {
-                self.handshake_reply(key, &data[at..])
+            at += match upstream.sharing {
+                _ if !upstream.is_ready() => self.handshake_reply(key, &data[at..]),
+                Sharing::Hub(index) => {
+                    let pool = upstream.pool;
+                    self.hub_value(key, pool, index, &data[at..])
+                }
+                _ => self.value(key, &data[at..]),
             };
         }
         self.after_replies(key);
@@ -180,7 +183,7 @@ impl Engine {
             (_, Some(owner)) if upstream.queue.is_empty() => {
                 // Messages of RESP2 and MONITOR come unasked.
                 let special = self.clients.get(owner)?.special.as_ref()?;
-                let expects = special.monitoring || !special.subscriptions.is_empty();
+                let expects = special.monitoring || special.listens_itself();
                 return expects.then_some(Sink::Client(owner));
             }
             _ => upstream.queue.front()?.client,
@@ -205,6 +208,7 @@ impl Engine {
             && self.unasked(key, client, value)
         {
             self.commit(key, client);
+            self.give_late(client);
             if self.clients.get(client).is_some_and(|own| own.parked == Parked::Answers) {
                 self.queue(client);
             }
@@ -380,6 +384,7 @@ impl Engine {
 
     /// A client has fewer unanswered commands than before.
     pub(crate) fn client_progressed(&mut self, client_key: Key) {
+        self.give_late(client_key);
         let Some(client) = self.clients.get_mut(client_key) else {
             return;
         };

@@ -73,6 +73,8 @@ pub(crate) enum Sharing {
     Lane,
     /// One client's; `None`: kept for the next one.
     Pinned(Option<Key>),
+    /// Many subscribers', by its place in the pool's list of hubs.
+    Hub(usize),
     /// One client's, bytes passed through.
     Raw(Key),
 }
@@ -194,7 +196,7 @@ impl Upstream {
 
     pub(crate) fn owner(&self) -> Option<Key> {
         match self.sharing {
-            Sharing::Lane => None,
+            Sharing::Lane | Sharing::Hub(_) => None,
             Sharing::Pinned(owner) => owner,
             Sharing::Raw(owner) => Some(owner),
         }

@@ -60,6 +60,7 @@ impl Worker {
             workers: parts.config.workers.max(1),
             worker: parts.index,
             seed: fastrand::u64(..),
+            own_subscribers: engine::OWN_SUBSCRIBERS,
         };
         let worker = Self {
             poll,

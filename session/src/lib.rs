@@ -23,5 +23,7 @@ pub use client::{
 };
 pub use clients::ClientsRequest;
 pub use conversation::{Conversation, HiddenBytes, Login, Standing};
-pub use subscriptions::{PubSubValue, Subscriptions, pubsub_value, without_confirmed};
+pub use subscriptions::{
+    PubSubValue, Space, Subscriptions, message_topic, pubsub_value, without_confirmed,
+};
 pub use transaction::{Effect, Transaction, effect, element};

@@ -32,7 +32,8 @@ impl Scene {
             Ok(loaded) => loaded.config.pools.into_iter().map(Arc::new).collect(),
             Err(errors) => unreachable!("{}", errors.render(false)),
         };
-        let mut engine = Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1 });
+        let mut engine =
+            Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1, own_subscribers: 16 });
         let client = engine.accept(PoolId(0), Mode::Split, Caller::unknown());
         Self { engine, client, version: 0, sent: None, got: Vec::new(), told: Vec::new() }
     }

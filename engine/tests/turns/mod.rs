@@ -29,7 +29,8 @@ impl Bench {
             Ok(loaded) => loaded.config.pools.into_iter().map(Arc::new).collect(),
             Err(errors) => unreachable!("{}", errors.render(false)),
         };
-        let mut engine = Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1 });
+        let mut engine =
+            Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1, own_subscribers: 16 });
         engine.snapshot(&snapshot());
         let clients = (0..CLIENTS)
             .map(|_| engine.accept(PoolId(0), config::Mode::Split, Caller::unknown()))

@@ -55,8 +55,14 @@ pub(crate) enum Input {
 
 impl Worker {
     pub(crate) fn new(plan: &Plan, worker: usize, seed: u64) -> Self {
-        let settings =
-            Settings { pools: vec![Arc::clone(&plan.pool)], workers: plan.workers, worker, seed };
+        let settings = Settings {
+            pools: vec![Arc::clone(&plan.pool)],
+            workers: plan.workers,
+            worker,
+            seed,
+            // Few, so that there are some who share.
+            own_subscribers: usize::try_from(seed % 3).unwrap_or(0),
+        };
         Self {
             engine: Engine::new(&settings),
             sockets: BTreeMap::new(),
