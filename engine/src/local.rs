@@ -212,6 +212,11 @@ impl Engine {
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
+        // Left over where this is the second time, because the node was lost: what was sent had no name in it.
+        let left = match client.special.as_ref().and_then(|special| special.hook.as_ref()) {
+            Some(Hook::Hello { name, .. }) => name.clone(),
+            _ => None,
+        };
         let mut standing = (*client.talk.standing).clone();
         if let Some(protocol) = hello.protocol {
             standing.protocol = protocol;
@@ -227,12 +232,15 @@ impl Engine {
             let user = login.username.as_deref().unwrap_or(b"default");
             auth.extend([b"AUTH", user, login.password.reveal()]);
         }
-        let hook = Hook::Hello { standing: Rc::clone(&standing), name: hello.name.clone() };
+        let name = hello.name.or(left);
+        let hook = Hook::Hello { standing: Rc::clone(&standing), name: name.clone() };
+        let has_login = !auth.is_empty();
+        // A HELLO, because it is sent again as it is, and its client waits for what HELLO answers.
+        let version: &[u8] = if standing.protocol == Protocol::Resp3 { b"3" } else { b"2" };
+        auth.splice(..0, [b"HELLO", version]);
         let mut command = Vec::new();
+        resp::write_command(&mut command, &auth);
         if self.has_pin(key) {
-            let version: &[u8] = if standing.protocol == Protocol::Resp3 { b"3" } else { b"2" };
-            auth.splice(..0, [b"HELLO", version]);
-            resp::write_command(&mut command, &auth);
             return self.hooked(key, &command, hook);
         }
         match self.ensure(key, &standing) {
@@ -240,12 +248,14 @@ impl Engine {
             Ensured::Wait => return Step::Wait,
             Ensured::Ready => {}
         }
-        if !auth.is_empty() {
-            resp::write_command(&mut command, &auth);
+        if has_login {
             return self.hooked_over(key, &command, &standing, hook);
         }
         self.set_standing(key, standing);
-        if let (Some(client), Some(name)) = (self.clients.get_mut(key), hello.name) {
+        if let Some(special) = self.clients.get_mut(key).and_then(|own| own.special.as_mut()) {
+            special.hook = None;
+        }
+        if let (Some(client), Some(name)) = (self.clients.get_mut(key), name) {
             client.talk.name = (!name.is_empty()).then_some(name);
         }
         let greeting = self.greeting(key);
