@@ -151,7 +151,10 @@ impl Engine {
             clients.extend(pending.client);
         }
         upstream.requests.truncate(cut);
-        let counts = &mut self.pools[upstream.pool].nodes[upstream.node].counts;
+        let node = &mut self.pools[upstream.pool].nodes[upstream.node];
+        // Among what was taken back may be scripts that it was to be given.
+        node.scripts.clear();
+        let counts = &mut node.counts;
         counts.in_flight = counts.in_flight.saturating_sub(taken.len() as u64);
         for client in clients {
             self.client_progressed(client);

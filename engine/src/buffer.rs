@@ -93,6 +93,11 @@ impl Output {
         self.bytes.len() - self.sent
     }
 
+    /// Memory for them.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The kernel took `count` bytes.
     pub(crate) fn advance(&mut self, count: usize, pool: &mut BufferPool) {
         self.sent = (self.sent + count).min(self.committed);

@@ -72,7 +72,7 @@ impl Engine {
                 assert_eq!(entry.1, key, "{client:?} has commands on two connections");
             }
         }
-        let streams = matches!(upstream.sharing, Sharing::Raw(_))
+        let streams = matches!(upstream.sharing, Sharing::Raw(_) | Sharing::Hub(_))
             || upstream.queue.iter().any(|pending| pending.kind == PendingKind::Streamed);
         assert!(
             streams || upstream.requests.len() == kept,
@@ -125,6 +125,20 @@ impl Engine {
                 assert!(held && client.listed, "{key:?} is held and not listed");
                 assert!(client.armed != topology::Time::MAX, "{key:?} is held for ever");
             }
+            Parked::Confirmation => {
+                let hubs = self.pools[client.pool].hubs.iter();
+                let waits =
+                    hubs.flat_map(|hub| hub.topics.values()).any(|own| own.waiting.contains(&key));
+                assert!(
+                    waits || client.queued,
+                    "{key:?} waits for a channel that nobody asked for"
+                );
+            }
+            Parked::Peers => {
+                let asks = client.special.as_ref().is_some_and(|own| own.inquiry.is_some());
+                assert!(asks || client.queued, "{key:?} waits for others and has asked nothing");
+            }
+            Parked::Pause => assert!(client.listed || client.queued, "{key:?} is paused for ever"),
             Parked::Upstream => {
                 let awaited = |upstream: &Upstream| upstream.waiters.contains(&key);
                 let mut upstreams = self.upstreams.keys().filter_map(|key| self.upstreams.get(key));
@@ -138,6 +152,30 @@ impl Engine {
         let most = limit.max(STALL_ABOVE) + STREAM_ABOVE as usize + SLACK;
         let unsent = client.output.unsent();
         assert!(unsent <= most, "{key:?} has {unsent} bytes of unread replies");
+    }
+
+    fn check_hubs(&self, index: usize) {
+        for (place, hub) in self.pools[index].hubs.iter().enumerate() {
+            let mut members = 0;
+            for client in self.clients.keys().filter_map(|key| self.clients.get(key)) {
+                let special = client.special.as_ref().filter(|own| own.hub == Some(place));
+                members += u64::from(client.pool == index && special.is_some());
+            }
+            assert_eq!(hub.members, members, "clients that share a connection");
+            if let Some(upstream) = hub.upstream {
+                let sharing = self.upstreams.get(upstream).map(|own| own.sharing);
+                assert_eq!(sharing, Some(Sharing::Hub(place)), "a shared connection");
+            }
+            for ((space, name), topic) in &hub.topics {
+                for key in &topic.members {
+                    let special = self.clients.get(*key).and_then(|own| own.special.as_ref());
+                    let listens = special.is_some_and(|own| {
+                        own.subscriptions.names(*space).any(|own| *own == **name)
+                    });
+                    assert!(listens, "{key:?} gets messages that it does not want");
+                }
+            }
+        }
     }
 
     fn check_gauges(&self) {
@@ -167,6 +205,7 @@ impl Engine {
                 pinned_in_use += upstreams.iter().filter(|own| own.owner().is_some()).count();
             }
             assert_eq!(pool.counts.pinned, pinned_in_use as u64, "gauge of pinned clients");
+            self.check_hubs(index);
         }
     }
 }

@@ -5,9 +5,12 @@ use session::{Conversation, Effect, ReplyMode, Standing, Subscriptions, Target, 
 use std::rc::Rc;
 use topology::{NodeId, Time};
 
+use commands::Command;
 use config::Mode;
 
 use crate::buffer::Output;
+use crate::conn::Caller;
+use crate::desk::Inquiry;
 use crate::slots::Key;
 use crate::window::Window;
 
@@ -23,6 +26,11 @@ pub(crate) struct Client {
     pub(crate) id: u64,
     pub(crate) pool: usize,
     pub(crate) mode: Mode,
+    pub(crate) caller: Caller,
+    /// When it connected.
+    pub(crate) born: Time,
+    /// Its last command, where the table has it.
+    pub(crate) last_command: Option<&'static Command>,
     pub(crate) talk: Conversation,
     /// What was read and could not be handled yet.
     pub(crate) input: Vec<u8>,
@@ -80,6 +88,12 @@ pub(crate) enum Parked {
     Output,
     /// A node that can take its next command.
     Hold,
+    /// A node's confirmation of a channel.
+    Confirmation,
+    /// What others know of the pool's clients.
+    Peers,
+    /// The end of a CLIENT PAUSE.
+    Pause,
 }
 
 /// Is it alive?
@@ -162,6 +176,14 @@ pub(crate) struct Special {
     pub(crate) standing_error: Option<Vec<u8>>,
     /// The lane that waits until this client reads.
     pub(crate) stalls: Option<Key>,
+    /// The shared connection that its subscriptions are on, by its place in the pool's list.
+    pub(crate) hub: Option<usize>,
+    /// Why a node refuses what it wants to subscribe to.
+    pub(crate) hub_error: Option<Vec<u8>>,
+    /// Messages that came while a reply was coming.
+    pub(crate) late: Vec<u8>,
+    /// Its question about the pool's clients.
+    pub(crate) inquiry: Option<Inquiry>,
 }
 
 /// What changes when the node says yes.
@@ -211,6 +233,11 @@ impl Trouble {
 }
 
 impl Special {
+    /// Is its connection subscribed to something?
+    pub(crate) fn listens_itself(&self) -> bool {
+        self.hub.is_none() && !self.subscriptions.is_empty()
+    }
+
     /// Says nothing that a client without one does not say as well.
     pub(crate) fn is_trivial(&self) -> bool {
         self.transaction == Transaction::None
@@ -226,6 +253,10 @@ impl Special {
             && !self.orphaned
             && self.standing_error.is_none()
             && self.stalls.is_none()
+            && self.inquiry.is_none()
+            && self.hub.is_none()
+            && self.hub_error.is_none()
+            && self.late.is_empty()
     }
 }
 
@@ -272,6 +303,16 @@ impl Client {
         self.special.as_ref().is_some_and(|special| !special.subscriptions.is_empty())
     }
 
+    /// Are its subscriptions on a connection that it shares?
+    pub(crate) fn is_sharing(&self) -> bool {
+        self.special.as_ref().is_some_and(|special| special.hub.is_some())
+    }
+
+    /// As [`Self::is_sharing`], in RESP2: it may do little but listen.
+    pub(crate) fn only_shares(&self) -> bool {
+        self.is_sharing() && self.talk.standing.protocol == resp::Protocol::Resp2
+    }
+
     /// Is a connection that it had lost, and not set up again?
     pub(crate) fn is_orphaned(&self) -> bool {
         self.special.as_ref().is_some_and(|special| special.orphaned)
@@ -283,8 +324,9 @@ impl Client {
             special.transaction.is_open()
                 || special.watching
                 || special.monitoring
-                || !special.subscriptions.is_empty()
+                || special.listens_itself()
                 || special.tracking.is_some()
+                || matches!(special.inquiry, Some(Inquiry::Permission))
         })
     }
 

@@ -66,6 +66,12 @@ impl Engine {
         if transaction.is_imaginary() && !matches!(kind, Some(Kind::Reset | Kind::Quit)) {
             return self.imaginary(key, kind);
         }
+        if self.clients.get(key).is_some_and(|client| client.only_shares()) {
+            let command = self.clients.get(key).and_then(|client| client.last_command);
+            if let Some(step) = self.refuse_beside_listening(key, call, command) {
+                return step;
+            }
+        }
         match way {
             Way::Reject(rejection) => self.reject(key, call, rejection),
             Way::Everywhere => self.everywhere(key, bytes),
@@ -167,9 +173,12 @@ impl Engine {
     ) -> Step {
         self.batch.clear();
         self.batch_key = None;
+        self.batch_scripts = false;
         let source = Source::Input { at: 0, len: bytes.len() };
         let mut request = Request::ordinary(source, 0, bytes.len(), target, repeatable, false);
-        request.kind = if self.transaction_of(key).is_open() && kind == PendingKind::Plain {
+        request.kind = if self.transaction_of(key).is_open()
+            && matches!(kind, PendingKind::Plain | PendingKind::Script)
+        {
             PendingKind::Queued
         } else {
             kind
@@ -193,7 +202,7 @@ impl Engine {
             // FUNCTION LOAD writes, and a copy would go to the primary.
             return self.no_way(key, Target::Primary, NoWay::NoNode);
         }
-        let step = self.one(key, bytes, target, true, PendingKind::Plain);
+        let step = self.one(key, bytes, target, true, PendingKind::Script);
         if step == Step::Wait || pinned {
             return step;
         }
@@ -214,7 +223,7 @@ impl Engine {
     }
 
     /// A command whose reply nobody waits for.
-    fn send_copy(&mut self, lane: Key, bytes: &[u8]) {
+    pub(crate) fn send_copy(&mut self, lane: Key, bytes: &[u8]) {
         let Some(upstream) = self.upstreams.get_mut(lane) else {
             return;
         };

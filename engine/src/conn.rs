@@ -1,6 +1,6 @@
 //! How the I/O layer and the engine name connections, and what the engine asks of the I/O layer.
 
-use topology::{Address, Evidence};
+use topology::{Address, Evidence, PeerMail};
 
 use crate::slots::Key;
 
@@ -47,6 +47,25 @@ impl ConnId {
     }
 }
 
+/// Where a client's connection comes from, for CLIENT LIST and KILL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The client's side.
+    pub address: Address,
+    /// The listener's side.
+    pub local: Address,
+    /// The number of its socket in this process.
+    pub descriptor: i32,
+}
+
+impl Caller {
+    /// Nothing is known of it.
+    pub fn unknown() -> Self {
+        let nowhere = Address::Unix(std::path::PathBuf::new());
+        Self { address: nowhere.clone(), local: nowhere, descriptor: -1 }
+    }
+}
+
 /// What the engine asks of the I/O layer, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -67,6 +86,13 @@ pub enum Action {
     ShutdownWrite(ConnId),
     /// For the control plane.
     Evidence(Evidence),
+    /// For another worker.
+    Tell {
+        /// Its place among them; `None`: for all others.
+        worker: Option<usize>,
+        /// What it finds in its mailbox.
+        mail: PeerMail,
+    },
 }
 
 /// Why a connection is gone.

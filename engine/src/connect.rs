@@ -120,6 +120,8 @@ impl Engine {
             engaged: false,
             unit_refused: false,
             silence: Silence::None,
+            node_client: None,
+            asked_node_client: false,
         });
         let node = &mut self.pools[pool].nodes[node];
         node.connections.push(key);
@@ -256,6 +258,7 @@ impl Engine {
                     pool.counts.pinned = pool.counts.pinned.saturating_sub(1);
                 }
             }
+            Sharing::Hub(_) => node.counts.pinned = node.counts.pinned.saturating_sub(1),
             Sharing::Raw(_) => {
                 node.counts.pinned = node.counts.pinned.saturating_sub(1);
                 pool.counts.pinned = pool.counts.pinned.saturating_sub(1);

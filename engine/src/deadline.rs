@@ -12,7 +12,7 @@ use crate::connect::IDLE;
 use crate::recover::{Cause, outcome_unknown};
 use crate::slots::Key;
 use crate::stall::STALL_PATIENCE;
-use crate::upstream::{Pending, PendingKind, Phase, Silence};
+use crate::upstream::{Pending, PendingKind, Phase, Sharing, Silence};
 
 impl Engine {
     pub(crate) fn upstream_timer(&mut self, key: Key) {
@@ -29,6 +29,10 @@ impl Engine {
                 return self.arm_upstream(key, deadline);
             }
             Phase::Ready => {}
+        }
+        if let Sharing::Hub(index) = upstream.sharing {
+            let pool = upstream.pool;
+            return self.hub_timer(key, pool, index);
         }
         self.stalled(key);
         self.overdue(key);

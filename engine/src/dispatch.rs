@@ -21,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) kind: PendingKind,
     pub(crate) repeatable: bool,
     pub(crate) opaque: bool,
+    /// The scripts that it calls are sent before it.
+    pub(crate) loaded: bool,
 }
 
 /// Where a request's bytes are.
@@ -63,14 +65,16 @@ impl Request {
         repeatable: bool,
         opaque: bool,
     ) -> Self {
-        Self { source, at, used, target, replies: 1, kind: PendingKind::Plain, repeatable, opaque }
+        let kind = PendingKind::Plain;
+        Self { source, at, used, target, replies: 1, kind, repeatable, opaque, loaded: false }
     }
 
     /// A whole transaction of `len` bytes.
     pub(crate) fn unit(len: usize, replies: u32, target: Target, repeatable: bool) -> Self {
         let source = Source::Input { at: 0, len };
         let kind = PendingKind::Unit;
-        Self { source, at: 0, used: len, target, replies, kind, repeatable, opaque: false }
+        let (opaque, loaded) = (false, false);
+        Self { source, at: 0, used: len, target, replies, kind, repeatable, opaque, loaded }
     }
 
     /// Bytes that Redis ignores.
@@ -78,7 +82,8 @@ impl Request {
         let source = Source::Input { at, len: 0 };
         let kind = PendingKind::Plain;
         let target = Target::Reads;
-        Self { source, at, used, target, replies: 0, kind, repeatable: true, opaque: false }
+        let (repeatable, opaque, loaded) = (true, false, false);
+        Self { source, at, used, target, replies: 0, kind, repeatable, opaque, loaded }
     }
 
     pub(crate) fn is_nothing(&self) -> bool {
@@ -165,6 +170,9 @@ impl Engine {
             connection.waiters.push(key);
             self.park(key, Parked::Upstream, 0);
             return false;
+        }
+        if self.batch_scripts {
+            self.give_scripts(key, upstream, input);
         }
         self.append_batch(key, upstream, input);
         true
@@ -300,6 +308,7 @@ impl Engine {
                     swallow: false,
                     read: !primary,
                     primary,
+                    loaded: request.loaded,
                 },
             });
             count += 1;

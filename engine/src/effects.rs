@@ -21,6 +21,8 @@ impl Engine {
                 let queued = client.output.tail(value.len) == b"+QUEUED\r\n";
                 client.special_mut().queued += u32::from(queued);
             }
+            PendingKind::Permission => self.permission(client_key, value.len),
+            PendingKind::NodeClient if !is_error => self.note_node_client(client_key, value.len),
             PendingKind::Exec => self.take_effect(client_key, value),
             PendingKind::Monitor if is_error => client.special_mut().monitoring = false,
             PendingKind::Hook => {
@@ -30,6 +32,19 @@ impl Engine {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The node has said what it calls the client's own connection.
+    fn note_node_client(&mut self, client_key: Key, len: usize) {
+        let Some(client) = self.clients.get(client_key) else {
+            return;
+        };
+        let digits = client.output.tail(len).trim_ascii().strip_prefix(b":");
+        let id = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        let upstream = client.bound.and_then(|bound| self.upstreams.get_mut(bound.upstream));
+        if let Some(upstream) = upstream {
+            upstream.node_client = id;
         }
     }
 

@@ -10,6 +10,7 @@ use crate::client::{Client, INPUT_FULL, OUTPUT_FULL};
 use crate::dispatch::{Request, Source};
 use crate::input::STREAM_ABOVE;
 use crate::pool::Pool;
+use crate::repair::script_kind;
 use crate::slots::{Key, Slots};
 use crate::upstream::{PendingKind, Upstream};
 
@@ -38,6 +39,7 @@ impl Engine {
         self.batch.clear();
         self.inline.clear();
         self.batch_key = None;
+        self.batch_scripts = false;
         let Some(client) = self.clients.get_mut(key) else {
             return Stop::End;
         };
@@ -105,13 +107,23 @@ impl Engine {
             let call = Call::new(bytes, self.scanner.args());
             let (way, command) = classify(call, &rules);
             let kind = command.map(|command| command.kind);
+            client.last_command = command;
             let mut request = match way {
-                Way::Lane { target, repeatable, opaque } if !course.imaginary => {
-                    Request::ordinary(source, at, len, target, repeatable, opaque)
+                Way::Lane { target, repeatable, opaque } if !course.alone => {
+                    let mut request =
+                        Request::ordinary(source, at, len, target, repeatable, opaque);
+                    if opaque && let Some(kind) = script_kind(call) {
+                        self.batch_scripts |= kind == PendingKind::Evalsha;
+                        request.kind = kind;
+                    }
+                    request
                 }
                 Way::Pinned { target, reason: PinReason::Multi } if course.units => {
                     match unit(&mut self.ahead, &input[at..], target, pool, &rules) {
-                        Some(request) => request.shifted(at),
+                        Some((request, scripts)) => {
+                            self.batch_scripts |= scripts;
+                            request.shifted(at)
+                        }
                         None => return Stop::Single { way, kind, source, len },
                     }
                 }
@@ -150,8 +162,8 @@ struct Course {
     pinned: bool,
     /// …and are queued by the node between MULTI and EXEC.
     queued: bool,
-    /// Between MULTI and EXEC, with no node behind it.
-    imaginary: bool,
+    /// Each command is answered here, or refused: between MULTI and EXEC with no node behind it, or beside listening.
+    alone: bool,
     /// A whole MULTI…EXEC may travel as one.
     units: bool,
     /// What could not be sent in time is answered one kind at a time.
@@ -191,11 +203,12 @@ impl Course {
                 || client.unanswered >= client.window.commands(),
             pinned: pinned && needs_pin,
             queued: transaction.is_open(),
-            imaginary: transaction.is_imaginary(),
-            units: !pinned && transaction == Transaction::None && !skip,
+            alone: transaction.is_imaginary() || client.only_shares(),
+            units: !pinned && !client.only_shares() && transaction == Transaction::None && !skip,
             homogeneous: expired,
             for_primary: client.for_primary,
-            most: if skip { 1 } else { client.window.commands() as usize },
+            // In a pause each command is looked at alone.
+            most: if skip || pool.pause.is_some() { 1 } else { client.window.commands() as usize },
         }
     }
 
@@ -217,19 +230,21 @@ impl Course {
     }
 }
 
-/// A MULTI whose EXEC or DISCARD has come as well, with nothing between them that needs a connection of its own.
-fn unit(
+/// A MULTI whose EXEC or DISCARD has come as well, with nothing between them that needs a connection of its own; and
+/// whether scripts are called in it.
+pub(crate) fn unit(
     ahead: &mut RequestScanner,
     input: &[u8],
     target: Target,
     pool: &Pool,
     rules: &Rules<'_>,
-) -> Option<Request> {
+) -> Option<(Request, bool)> {
     ahead.reset();
     let mut at = 0;
     let mut replies = 0;
     let mut target = target;
     let mut repeatable = true;
+    let mut scripts = false;
     loop {
         let Ok(Scan::Complete { len, inline: false }) = ahead.scan(&input[at..], &pool.limits)
         else {
@@ -246,12 +261,14 @@ fn unit(
         }
         let call = Call::new(&input[at - len..at], ahead.args());
         match classify(call, rules).0 {
-            Way::Lane { target: own, repeatable: own_repeatable, .. } => {
+            Way::Lane { target: own, repeatable: own_repeatable, opaque } => {
+                scripts |= opaque && script_kind(call) == Some(PendingKind::Evalsha);
                 target = target.max(own);
                 repeatable &= own_repeatable;
             }
             Way::Local(Local::Exec | Local::Discard) => {
-                return Some(Request::unit(at, replies, target, repeatable));
+                let request = Request::unit(at, replies, target, repeatable);
+                return Some((request, scripts));
             }
             _ => return None,
         }

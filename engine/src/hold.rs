@@ -112,12 +112,13 @@ impl Engine {
             self.remind(pool);
             return self.arm_client(key, until.min(now + REMIND));
         }
-        if client.is_orphaned() {
+        if client.is_orphaned() || client.parked == Parked::Peers {
             return self.queue(key);
         }
         if !idle.is_zero() {
             let at = client.last_input.max(client.last_output) + idle;
-            if now >= at && client.unanswered == 0 && !client.is_subscribed() {
+            let waits = client.unanswered > 0 || client.parked == Parked::Pause;
+            if now >= at && !waits && !client.is_subscribed() {
                 self.actions.push(Action::Close(ConnId::client(key)));
                 return self.client_closed(key);
             }
@@ -155,10 +156,12 @@ impl Engine {
         };
         client.ended = true;
         let raw = matches!(client.mode, Mode::Tcp(_));
-        let blocked =
-            client.bound.and_then(|bound| self.upstreams.get(bound.upstream)?.queue.front());
+        let pinned = client.bound.filter(|bound| bound.pinned);
+        let queue =
+            pinned.and_then(|bound| self.upstreams.get(bound.upstream)).map(|own| &own.queue);
         // As on a server: an element must not go to someone who is likely to have gone. Half a request is none.
-        let blocked = blocked.is_some_and(|front| front.kind == PendingKind::Blocking);
+        let blocked = queue
+            .is_some_and(|queue| queue.iter().any(|pending| pending.kind == PendingKind::Blocking));
         if raw || blocked || client.is_streaming() {
             self.actions.push(Action::Close(ConnId::client(key)));
             return self.client_closed(key);
@@ -200,6 +203,7 @@ impl Engine {
     pub(crate) fn client_closed(&mut self, key: Key) {
         self.unhold(key);
         self.unstall(key);
+        self.leave_hub(key);
         let Some(client) = self.clients.remove(key) else {
             return;
         };

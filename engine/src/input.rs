@@ -113,6 +113,7 @@ impl Engine {
             if client.state != State::Open {
                 return input.len();
             }
+            let pool = client.pool;
             if client.is_streaming() {
                 let used = self.stream_on(key, &input[at..]);
                 self.used(key, &mut at, used);
@@ -127,6 +128,10 @@ impl Engine {
                     Some(next) => end = next,
                     None => return at,
                 }
+            }
+            if self.pools[pool].pause.is_some() && self.is_paused(key, &input[at..end]) {
+                self.await_snapshot(key);
+                return self.park(key, Parked::Pause, at);
             }
             let base = at;
             let stop = self.gather(key, &input[base..end]);

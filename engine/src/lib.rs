@@ -18,20 +18,28 @@ mod command;
 mod conn;
 mod connect;
 mod deadline;
+mod desk;
 mod dispatch;
 mod drain;
 mod effects;
 mod gather;
 mod hold;
+mod hub;
 mod input;
+mod listening;
 mod local;
+mod pause;
 mod pinned;
 mod pool;
 mod raw;
 mod recover;
 mod refused;
 mod release;
+mod repair;
 mod reply;
+mod roster;
+mod scripts;
+mod shared;
 mod slots;
 mod stall;
 mod stream;
@@ -49,7 +57,7 @@ use std::sync::Arc;
 use config::Mode;
 use resp::RequestScanner;
 use session::{Conversation, Standing};
-use topology::{PoolId, Snapshot, Time, WorkerCounts};
+use topology::{PeerMail, PoolId, Snapshot, Time, WorkerCounts};
 
 use crate::buffer::BufferPool;
 use crate::client::{Client, Parked, State};
@@ -60,7 +68,7 @@ use crate::timers::Timers;
 use crate::upstream::Upstream;
 use crate::window::Window;
 
-pub use conn::{Action, ConnId, Gone};
+pub use conn::{Action, Caller, ConnId, Gone};
 
 /// One worker's data plane.
 #[derive(Debug)]
@@ -83,15 +91,25 @@ pub struct Engine {
     batch: Vec<Request>,
     /// Inline commands of the batch, as multibulk requests.
     inline: Vec<u8>,
+    /// Scripts are called in the batch.
+    batch_scripts: bool,
     /// The batch's first key, where the pool balances by it.
     batch_key: Option<std::ops::Range<usize>>,
     snapshot_version: u64,
     /// This worker's place among them.
     worker: usize,
+    /// How many they are.
+    workers: usize,
+    own_subscribers: usize,
+    /// Questions to the other workers so far.
+    inquiries: u64,
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
 }
+
+/// So many subscribed clients of a worker, and of the same credentials, are counted by a node one by one.
+pub const OWN_SUBSCRIBERS: usize = 16;
 
 /// What a worker is built from.
 #[derive(Clone, Debug)]
@@ -104,6 +122,8 @@ pub struct Settings {
     pub worker: usize,
     /// Decides where ties begin to rotate.
     pub seed: u64,
+    /// Subscribed clients of a pool that have a connection each before others share one: [`OWN_SUBSCRIBERS`].
+    pub own_subscribers: usize,
 }
 
 impl Engine {
@@ -128,9 +148,13 @@ impl Engine {
             ahead: RequestScanner::new(),
             batch: Vec::new(),
             inline: Vec::new(),
+            batch_scripts: false,
             batch_key: None,
             snapshot_version: 0,
             worker: settings.worker,
+            workers: settings.workers.max(1),
+            own_subscribers: settings.own_subscribers,
+            inquiries: 0,
             next_client_id: settings.worker as u64 + 1,
             client_id_step: settings.workers.max(1) as u64,
             draining: false,
@@ -152,13 +176,23 @@ impl Engine {
         }
     }
 
+    /// Another worker has written.
+    pub fn mail(&mut self, mail: PeerMail) {
+        match mail {
+            PeerMail::Script { pool, text } => self.script_from_peer(pool, &text),
+            PeerMail::NoScripts { pool } => self.no_scripts_from_peer(pool),
+            PeerMail::Order { ticket, pool, order } => self.order_from_peer(ticket, pool, &order),
+            PeerMail::Report { ticket, report } => self.report_from_peer(ticket, report),
+        }
+    }
+
     /// The version of the Snapshot in force.
     pub fn snapshot_version(&self) -> u64 {
         self.snapshot_version
     }
 
     /// A client connected to a listener of `pool`.
-    pub fn accept(&mut self, pool: PoolId, mode: Mode) -> ConnId {
+    pub fn accept(&mut self, pool: PoolId, mode: Mode, caller: Caller) -> ConnId {
         let index = pool.0 as usize;
         let id = self.next_client_id;
         self.next_client_id += self.client_id_step;
@@ -170,6 +204,9 @@ impl Engine {
             id,
             pool: index,
             mode,
+            caller,
+            born: self.now,
+            last_command: None,
             talk: Conversation::new(standing),
             input: Vec::new(),
             partial: None,
@@ -270,6 +307,8 @@ impl Engine {
                     }
                 }
                 timers::Timer::Release(pool) => self.release_some(pool),
+                timers::Timer::Hubs(pool) => self.restore_hubs(pool),
+                timers::Timer::Pause(pool) => self.pause_timer(pool),
             }
         }
         while let Some(key) = self.ready.pop() {

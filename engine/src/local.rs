@@ -57,7 +57,7 @@ impl Engine {
     }
 
     /// The target of commands that any node of the endpoint can answer.
-    fn home(&self, key: Key) -> Target {
+    pub(crate) fn home(&self, key: Key) -> Target {
         match self.clients.get(key).map(|client| client.mode) {
             Some(Mode::Read) => Target::Reads,
             _ => Target::Primary,
@@ -95,6 +95,7 @@ impl Engine {
 
     fn reset(&mut self, key: Key) -> Step {
         self.drop_pin(key);
+        self.leave_hub(key);
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
@@ -117,8 +118,15 @@ impl Engine {
         };
         let own_login = self.pools[client.pool].settings.auth == Auth::PassThrough;
         let reply = local == Local::Client && call.arg(1).eq_ignore_ascii_case(b"REPLY");
-        if reply || (logs_in && !own_login) {
-            let what = if reply { "CLIENT REPLY" } else { "AUTH" };
+        // The node would speak of its own clients, which are Redkeel's connections.
+        let others =
+            local == Local::Client && matches!(parse_client(call), Ok(ClientCommand::Clients(_)));
+        if reply || others || (logs_in && !own_login) {
+            let what = if local == Local::Client {
+                format!("CLIENT {}", String::from_utf8_lossy(call.arg(1)).to_ascii_uppercase())
+            } else {
+                "AUTH".to_owned()
+            };
             let text = format!("ERR {what} is not allowed in transactions");
             self.set_transaction(key, Transaction::Refused);
             return self.command_error(key, &text);
@@ -204,6 +212,11 @@ impl Engine {
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
+        // Left over where this is the second time, because the node was lost: what was sent had no name in it.
+        let left = match client.special.as_ref().and_then(|special| special.hook.as_ref()) {
+            Some(Hook::Hello { name, .. }) => name.clone(),
+            _ => None,
+        };
         let mut standing = (*client.talk.standing).clone();
         if let Some(protocol) = hello.protocol {
             standing.protocol = protocol;
@@ -219,12 +232,15 @@ impl Engine {
             let user = login.username.as_deref().unwrap_or(b"default");
             auth.extend([b"AUTH", user, login.password.reveal()]);
         }
-        let hook = Hook::Hello { standing: Rc::clone(&standing), name: hello.name.clone() };
+        let name = hello.name.or(left);
+        let hook = Hook::Hello { standing: Rc::clone(&standing), name: name.clone() };
+        let has_login = !auth.is_empty();
+        // A HELLO, because it is sent again as it is, and its client waits for what HELLO answers.
+        let version: &[u8] = if standing.protocol == Protocol::Resp3 { b"3" } else { b"2" };
+        auth.splice(..0, [b"HELLO", version]);
         let mut command = Vec::new();
+        resp::write_command(&mut command, &auth);
         if self.has_pin(key) {
-            let version: &[u8] = if standing.protocol == Protocol::Resp3 { b"3" } else { b"2" };
-            auth.splice(..0, [b"HELLO", version]);
-            resp::write_command(&mut command, &auth);
             return self.hooked(key, &command, hook);
         }
         match self.ensure(key, &standing) {
@@ -232,12 +248,14 @@ impl Engine {
             Ensured::Wait => return Step::Wait,
             Ensured::Ready => {}
         }
-        if !auth.is_empty() {
-            resp::write_command(&mut command, &auth);
+        if has_login {
             return self.hooked_over(key, &command, &standing, hook);
         }
         self.set_standing(key, standing);
-        if let (Some(client), Some(name)) = (self.clients.get_mut(key), hello.name) {
+        if let Some(special) = self.clients.get_mut(key).and_then(|own| own.special.as_mut()) {
+            special.hook = None;
+        }
+        if let (Some(client), Some(name)) = (self.clients.get_mut(key), name) {
             client.talk.name = (!name.is_empty()).then_some(name);
         }
         let greeting = self.greeting(key);
@@ -286,6 +304,9 @@ impl Engine {
             return Step::Done;
         };
         let tracking = client.special.as_ref().is_some_and(|special| special.tracking.is_some());
+        let container = client.last_command;
+        client.last_command =
+            container.and_then(|container| container.subcommand(call.arg(1))).or(container);
         match command {
             ClientCommand::Id => {
                 let id = i64::try_from(client.id).unwrap_or(i64::MAX);
@@ -302,12 +323,14 @@ impl Engine {
             }
             command @ (ClientCommand::SetName(_)
             | ClientCommand::SetLibName(_)
-            | ClientCommand::SetLibVersion(_)) => {
+            | ClientCommand::SetLibVersion(_)
+            | ClientCommand::Keep(..)) => {
                 client.talk.describe(command);
                 self.reply_simple(key, "OK")
             }
             ClientCommand::Info => {
-                let info = self.client_info(key);
+                let client = self.clients.get(key);
+                let info = client.map(|own| self.client_line(key, own)).unwrap_or_default();
                 self.reply(key, |out, protocol| {
                     resp::write_verbatim(out, info.as_bytes(), protocol)
                 });
@@ -321,39 +344,17 @@ impl Engine {
                 }
                 if mode == ReplyMode::On { self.reply_simple(key, "OK") } else { Step::Done }
             }
-            ClientCommand::Accept => self.reply_simple(key, "OK"),
             ClientCommand::GetRedirect if !tracking => {
                 self.reply(key, |out, _| resp::write_integer(out, -1));
                 Step::Done
             }
+            ClientCommand::Clients(request) => self.clients_command(key, request),
             ClientCommand::Tracking { on } => self.tracking(key, call, bytes, on),
             ClientCommand::GetRedirect | ClientCommand::AboutTracking | ClientCommand::Server => {
                 let home = self.home(key);
                 self.one(key, bytes, home, false, PendingKind::Plain)
             }
         }
-    }
-
-    /// One line in the form of CLIENT INFO.
-    fn client_info(&self, key: Key) -> String {
-        let Some(client) = self.clients.get(key) else {
-            return String::new();
-        };
-        let text = |bytes: &Option<Box<[u8]>>| {
-            bytes.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
-        };
-        let standing = &client.talk.standing;
-        let user = standing.login.as_ref().and_then(|login| login.username.as_deref());
-        format!(
-            "id={} name={} db={} user={} resp={} lib-name={} lib-ver={}\n",
-            client.id,
-            text(&client.talk.name),
-            standing.database,
-            String::from_utf8_lossy(user.unwrap_or(b"default")),
-            if standing.protocol == resp::Protocol::Resp3 { 3 } else { 2 },
-            text(&client.talk.lib_name),
-            text(&client.talk.lib_version),
-        )
     }
 
     fn tracking(&mut self, key: Key, call: Call<'_>, bytes: &[u8], on: bool) -> Step {

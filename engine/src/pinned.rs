@@ -16,9 +16,6 @@ use crate::input::Step;
 use crate::slots::Key;
 use crate::upstream::{Flags, Pending, PendingKind, Sharing};
 
-/// Spare pinned connections kept per node.
-const SPARE_MAX: usize = 256;
-
 impl Engine {
     /// Gives the client a connection of its own, if it has none.
     pub(crate) fn pin(&mut self, key: Key, target: Target) -> Result<Key, NoWay> {
@@ -48,6 +45,9 @@ impl Engine {
         let upstream_key = match found.map(|index| spare.swap_remove(index).1) {
             Some(spare) => spare,
             None => {
+                if !self.has_room_for_spare(pool) {
+                    self.close_oldest_spare(pool);
+                }
                 self.pools[pool].nodes[node].counts.pinned += 1;
                 self.open(pool, node, &standing, Sharing::Pinned(Some(key)))
             }
@@ -93,16 +93,34 @@ impl Engine {
             && upstream.stalled.is_none()
             && upstream.queue.is_empty()
             && upstream.scanner.is_idle();
-        let pool = &mut self.pools[upstream.pool];
-        pool.counts.pinned = pool.counts.pinned.saturating_sub(1);
-        let node = &mut pool.nodes[upstream.node];
+        let (pool, node) = (upstream.pool, upstream.node);
+        let standing = Rc::clone(&upstream.standing);
         upstream.sharing = Sharing::Pinned(None);
-        if clean && node.spare.len() < SPARE_MAX && !self.draining {
-            upstream.last_used = self.now;
-            node.spare.push((Rc::clone(&upstream.standing), bound.upstream));
+        upstream.last_used = self.now;
+        let counts = &mut self.pools[pool].counts;
+        counts.pinned = counts.pinned.saturating_sub(1);
+        if clean && !self.draining && self.has_room_for_spare(pool) {
+            self.pools[pool].nodes[node].spare.push((standing, bound.upstream));
             self.arm_upstream(bound.upstream, self.now + IDLE);
         } else {
             self.close_upstream(bound.upstream);
+        }
+    }
+
+    /// May there be one more connection of the kind that one client has to itself? Those that wait for the next client
+    /// count as well.
+    fn has_room_for_spare(&self, pool: usize) -> bool {
+        let pool = &self.pools[pool];
+        let spare: usize = pool.nodes.iter().map(|node| node.spare.len()).sum();
+        pool.counts.pinned + (spare as u64) < pool.max_pinned as u64
+    }
+
+    fn close_oldest_spare(&mut self, pool: usize) {
+        let spare = self.pools[pool].nodes.iter().flat_map(|node| &node.spare);
+        let oldest =
+            spare.filter_map(|(_, key)| Some((self.upstreams.get(*key)?.last_used, *key))).min();
+        if let Some((_, key)) = oldest {
+            self.close_upstream(key);
         }
     }
 
@@ -144,6 +162,12 @@ impl Engine {
             let text = format!("ERR {name} is not allowed in transactions");
             self.reply_error(key, ErrorKind::Command, &text);
             return Step::Done;
+        }
+        if let PinReason::Subscribe(kind) = reason
+            && !queued
+            && self.shares(key, kind, target)
+        {
+            return self.subscribe_shared(key, call, kind, target);
         }
         let may_write = matches!(
             reason,
@@ -227,6 +251,9 @@ impl Engine {
                 special.tainted = true;
                 pending.flags.opaque = true;
             }
+        }
+        if matches!(pending.kind, PendingKind::Blocking | PendingKind::Wait) {
+            self.ask_node_client(key, upstream);
         }
         if reason == PinReason::Unknown {
             self.ask_about(pool, call.name());

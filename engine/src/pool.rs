@@ -1,5 +1,6 @@
 //! What one worker knows of a pool: its nodes as the Snapshot has them, and what it saw of them since.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,10 @@ use topology::{
 };
 
 use crate::budget::Budget;
+use crate::hub::Hub;
+use crate::pause::Pause;
 use crate::release::Release;
+use crate::scripts::{Scripts, Sha};
 use crate::slots::Key;
 
 /// One pool in one worker.
@@ -35,6 +39,13 @@ pub(crate) struct Pool {
     pub(crate) held: Vec<Key>,
     pub(crate) release: Release,
     pub(crate) budget: Budget,
+    pub(crate) scripts: Scripts,
+    /// Shared subscriber connections.
+    pub(crate) hubs: Vec<Hub>,
+    /// Subscribed clients with a connection of their own, and some that were.
+    pub(crate) own_subscribers: Vec<Key>,
+    /// CLIENT PAUSE.
+    pub(crate) pause: Option<Pause>,
     /// This worker's share of `hold_bytes`.
     pub(crate) hold_bytes: u64,
     /// This worker's share of `max_pinned`.
@@ -65,6 +76,9 @@ pub(crate) struct Node {
     /// When the control plane was last told that it is slow.
     pub(crate) told_slow: Option<Time>,
     pub(crate) version: Arc<str>,
+    pub(crate) run_id: Arc<str>,
+    /// It was given these scripts, or has run them.
+    pub(crate) scripts: HashSet<Sha>,
     /// Something was seen that a probe has not settled yet: no new commands.
     pub(crate) suspect: Option<Time>,
     /// When the probe was sent that it answered last, as far as the Snapshots say.
@@ -103,6 +117,8 @@ impl Node {
             latency: Latency::default(),
             told_slow: None,
             version: Arc::clone(&view.version),
+            run_id: Arc::clone(&view.run_id),
+            scripts: HashSet::new(),
             suspect: None,
             proven_at: view.proven_at,
             gone: false,
@@ -139,6 +155,10 @@ impl Node {
         self.backup = view.backup;
         self.far = is_far(view, zone);
         self.version = Arc::clone(&view.version);
+        if view.health != Health::Up || self.run_id != view.run_id {
+            self.run_id = Arc::clone(&view.run_id);
+            self.scripts.clear();
+        }
         self.gone = false;
         self.proven_at = view.proven_at;
         if self.suspect.is_some_and(|since| view.proven_at > since) {
@@ -206,6 +226,10 @@ impl Pool {
             held: Vec::new(),
             release: Release::default(),
             budget: Budget::new(),
+            scripts: Scripts::default(),
+            hubs: Vec::new(),
+            own_subscribers: Vec::new(),
+            pause: None,
             hold_bytes: settings.limits.hold_bytes / workers as u64,
             max_pinned: (settings.limits.max_pinned / workers).max(1),
             standing: Rc::new(Standing { login, ..Standing::default() }),

@@ -8,6 +8,7 @@ use topology::{ErrorKind, Sighting};
 
 use crate::Engine;
 use crate::conn::{Action, ConnId};
+use crate::desk::Inquiry;
 use crate::slots::Key;
 use crate::upstream::{Pending, PendingKind, Sharing, Upstream};
 
@@ -45,6 +46,13 @@ impl Engine {
                 client.bound = None;
             }
             return self.finish(owner);
+        }
+        if let Sharing::Hub(index) = upstream.sharing {
+            for waiter in &upstream.waiters {
+                self.queue(*waiter);
+            }
+            upstream.requests.free(&mut self.buffers);
+            return self.hub_lost(upstream.pool, index, cause);
         }
         self.drop_half_message(&upstream);
         let refused_everywhere = matches!(cause, Cause::Handshake(_))
@@ -126,6 +134,8 @@ impl Engine {
     /// Counts the loss, stops giving the node commands until it is probed, and asks for that probe.
     fn note_loss(&mut self, upstream: &Upstream, cause: &Cause) {
         let (pool, node) = (upstream.pool, upstream.node);
+        // It may have restarted, or not have got the scripts that it was given.
+        self.pools[pool].nodes[node].scripts.clear();
         let counts = &mut self.pools[pool].nodes[node].counts;
         if upstream.is_ready() {
             counts.lost_total += u64::from(matches!(cause, Cause::Lost | Cause::Garbage(_)));
@@ -286,6 +296,12 @@ impl Engine {
         };
         special.watching = false;
         special.tainted = false;
+        if matches!(special.inquiry, Some(Inquiry::Permission)) {
+            special.inquiry = match cause {
+                Cause::Handshake(line) => Some(Inquiry::Refused(line.clone())),
+                _ => None,
+            };
+        }
         if special.monitoring {
             return self.close_slow_or_broken(owner);
         }
@@ -295,7 +311,7 @@ impl Engine {
         {
             special.standing_error = Some(line.clone());
         }
-        special.orphaned = !special.subscriptions.is_empty() || special.tracking.is_some();
+        special.orphaned = special.listens_itself() || special.tracking.is_some();
         self.queue(owner);
     }
 

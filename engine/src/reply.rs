@@ -38,10 +38,13 @@ impl Engine {
             let Some(upstream) = self.upstreams.get(key) else {
                 return;
             };
-            at += if upstream.is_ready() {
-                self.value(key, &data[at..])
-            } else {
-                self.handshake_reply(key, &data[at..])
+            at += match upstream.sharing {
+                _ if !upstream.is_ready() => self.handshake_reply(key, &data[at..]),
+                Sharing::Hub(index) => {
+                    let pool = upstream.pool;
+                    self.hub_value(key, pool, index, &data[at..])
+                }
+                _ => self.value(key, &data[at..]),
             };
         }
         self.after_replies(key);
@@ -82,7 +85,7 @@ impl Engine {
         let Some(front) = upstream.queue.front() else {
             return false;
         };
-        if front.kind != PendingKind::Plain || front.flags.mute {
+        if !matches!(front.kind, PendingKind::Plain | PendingKind::Evalsha) || front.flags.mute {
             return false;
         }
         let Some(client_key) = front.client else {
@@ -180,7 +183,7 @@ impl Engine {
             (_, Some(owner)) if upstream.queue.is_empty() => {
                 // Messages of RESP2 and MONITOR come unasked.
                 let special = self.clients.get(owner)?.special.as_ref()?;
-                let expects = special.monitoring || !special.subscriptions.is_empty();
+                let expects = special.monitoring || special.listens_itself();
                 return expects.then_some(Sink::Client(owner));
             }
             _ => upstream.queue.front()?.client,
@@ -205,6 +208,7 @@ impl Engine {
             && self.unasked(key, client, value)
         {
             self.commit(key, client);
+            self.give_late(client);
             if self.clients.get(client).is_some_and(|own| own.parked == Parked::Answers) {
                 self.queue(client);
             }
@@ -268,6 +272,15 @@ impl Engine {
                 }
                 return self.refuse(key, client_key);
             }
+        }
+        if is_error
+            && front.kind == PendingKind::Evalsha
+            && self.repeat_with_script(key, client_key, front, value.len)
+        {
+            return;
+        }
+        if front.kind == PendingKind::Script && value.first != b'-' {
+            self.note_script(key, front);
         }
         let collecting = self.clients.get(client_key).is_some_and(|client| client.is_collecting());
         if collecting && front.replies == 0 {
@@ -371,6 +384,7 @@ impl Engine {
 
     /// A client has fewer unanswered commands than before.
     pub(crate) fn client_progressed(&mut self, client_key: Key) {
+        self.give_late(client_key);
         let Some(client) = self.clients.get_mut(client_key) else {
             return;
         };

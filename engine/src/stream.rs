@@ -8,6 +8,7 @@ use crate::Engine;
 use crate::client::{Parked, Streaming};
 use crate::dispatch::NoWay;
 use crate::input::Step;
+use crate::repair::called_script;
 use crate::slots::Key;
 use crate::upstream::{Flags, LANE_FULL, Pending, PendingKind};
 
@@ -22,6 +23,7 @@ impl Engine {
             return Step::Wait;
         }
         let (pool, mode) = (client.pool, client.mode);
+        let only_listens = client.only_shares();
         let imaginary = client.transaction().is_imaginary();
         let queued = client.transaction().is_open();
         let rules = Rules {
@@ -33,6 +35,12 @@ impl Engine {
         let call = Call::new(input, scanner.args());
         let way = if call.is_empty() { None } else { Some(classify_begun(call, &rules).0) };
         let target = match way {
+            _ if only_listens => {
+                let text = "ERR Can't execute this: only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+                            are allowed in this context";
+                self.reply_error(key, ErrorKind::Command, text);
+                return self.stream_start(key, input, None);
+            }
             Some(Way::Lane { target, .. } | Way::Pinned { target, .. }) => target,
             Some(Way::Everywhere) => Target::Primary,
             Some(Way::Reject(rejection)) => {
@@ -61,6 +69,9 @@ impl Engine {
                 return if step == Step::Done { self.stream_start(key, input, None) } else { step };
             }
         };
+        if let Some(sha) = called_script(call) {
+            self.give_script(key, upstream, sha);
+        }
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };

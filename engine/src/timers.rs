@@ -15,6 +15,10 @@ pub(crate) enum Timer {
     Upstream(Key),
     /// The pool of this index lets more of its waiting clients go on.
     Release(usize),
+    /// Shared subscriber connections of the pool of this index are missing.
+    Hubs(usize),
+    /// The CLIENT PAUSE of the pool of this index ends.
+    Pause(usize),
 }
 
 /// The armed timers of one worker.

@@ -21,10 +21,10 @@ impl Engine {
             return true;
         }
         let may_be_pubsub = value.first == b'>'
-            || (value.first == b'*' && !special.subscriptions.is_empty())
+            || (value.first == b'*' && special.listens_itself())
             || upstream.queue.front().is_some_and(|front| front.kind == PendingKind::Subscribe);
         if !may_be_pubsub || value.streamed {
-            return value.first == b'>' || (value.streamed && !special.subscriptions.is_empty());
+            return value.first == b'>' || (value.streamed && special.listens_itself());
         }
         match pubsub_value(client.output.tail(value.len)) {
             PubSubValue::Message => true,

@@ -50,6 +50,9 @@ pub(crate) struct Upstream {
     /// A command inside the transaction at the front was refused because of the node's role.
     pub(crate) unit_refused: bool,
     pub(crate) silence: Silence,
+    /// What CLIENT ID is on it, once the node has said so.
+    pub(crate) node_client: Option<u64>,
+    pub(crate) asked_node_client: bool,
 }
 
 /// Has a lane's node forgotten it without a word, as a firewall makes it look?
@@ -70,6 +73,8 @@ pub(crate) enum Sharing {
     Lane,
     /// One client's; `None`: kept for the next one.
     Pinned(Option<Key>),
+    /// Many subscribers', by its place in the pool's list of hubs.
+    Hub(usize),
     /// One client's, bytes passed through.
     Raw(Key),
 }
@@ -155,6 +160,14 @@ pub(crate) enum PendingKind {
     Streamed,
     /// Changes the client's standing when it succeeds.
     Hook,
+    /// Asks whether the client's user may have its next command answered.
+    Permission,
+    /// Asks what the node calls the connection.
+    NodeClient,
+    /// EVALSHA: a node that lacks the script can be given it.
+    Evalsha,
+    /// EVAL, SCRIPT LOAD or SCRIPT FLUSH: when it succeeds, the scripts that are known change.
+    Script,
 }
 
 /// What may be done with a pending command.
@@ -172,6 +185,8 @@ pub(crate) struct Flags {
     pub(crate) read: bool,
     /// Must only be sent to the shard's primary.
     pub(crate) primary: bool,
+    /// The script that it calls was sent before it.
+    pub(crate) loaded: bool,
 }
 
 impl Upstream {
@@ -181,7 +196,7 @@ impl Upstream {
 
     pub(crate) fn owner(&self) -> Option<Key> {
         match self.sharing {
-            Sharing::Lane => None,
+            Sharing::Lane | Sharing::Hub(_) => None,
             Sharing::Pinned(owner) => owner,
             Sharing::Raw(owner) => Some(owner),
         }
@@ -232,6 +247,13 @@ impl Upstream {
             }
         }
         end.saturating_sub(sent)
+    }
+
+    /// Is its client blocked?
+    pub(crate) fn blocks(&self) -> bool {
+        let blocks =
+            |pending: &Pending| matches!(pending.kind, PendingKind::Blocking | PendingKind::Wait);
+        self.queue.iter().any(blocks)
     }
 
     /// Is an answer to come to something that the node has got?

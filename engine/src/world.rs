@@ -34,6 +34,7 @@ impl Engine {
         self.hold_writes(pool);
         self.doubt_silent_lanes(pool);
         self.release_held(pool);
+        self.restore_hubs(pool);
     }
 
     /// A primary that does not answer gets nothing more; reads that it has are sent elsewhere, writes await their answer
@@ -94,7 +95,7 @@ impl Engine {
                 }
                 Sharing::Pinned(None) => self.close_upstream(key),
                 Sharing::Pinned(Some(_)) if upstream.awaits_sent() => self.retire(key),
-                Sharing::Lane | Sharing::Pinned(Some(_)) | Sharing::Raw(_) => {
+                Sharing::Lane | Sharing::Pinned(Some(_)) | Sharing::Hub(_) | Sharing::Raw(_) => {
                     self.upstream_lost(key, &Cause::NodeGone);
                 }
             }
@@ -114,6 +115,12 @@ impl Engine {
                     self.wake_waiters(key);
                 }
                 Sharing::Pinned(None) => {}
+                Sharing::Hub(index) => {
+                    let target = self.pools[pool].hubs[index].target;
+                    if !self.pools[pool].fits(node, target) {
+                        self.upstream_lost(key, &Cause::Demoted);
+                    }
+                }
                 Sharing::Pinned(Some(owner)) if self.suits(pool, node, owner) => {}
                 // A command that is on its way will be answered, or refused, by the node.
                 Sharing::Pinned(Some(_)) if upstream.awaits_sent() => self.retire(key),
@@ -163,7 +170,8 @@ impl Engine {
         let special = client.special_mut();
         special.orphaned = false;
         let tracking = special.tracking.clone();
-        let commands = special.subscriptions.resubscribe();
+        let listens = special.listens_itself();
+        let commands = if listens { special.subscriptions.resubscribe() } else { Vec::new() };
         for (command, confirmations) in commands {
             self.own_command(key, upstream, &command, confirmations, PendingKind::Subscribe);
         }
@@ -199,7 +207,7 @@ impl Engine {
     }
 
     /// A command of Redkeel's own on a client's connection; its replies are swallowed.
-    fn own_command(
+    pub(crate) fn own_command(
         &mut self,
         key: Key,
         upstream: Key,

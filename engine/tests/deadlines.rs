@@ -5,6 +5,8 @@ mod scene;
 use scene::Scene;
 use topology::NodeId;
 
+/// Asked before the first command on a connection that may block.
+const CLIENT_ID: &[u8] = b"*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
 const BLPOP: &[u8] = b"*3\r\n$5\r\nBLPOP\r\n$1\r\nq\r\n$3\r\n1.5\r\n";
 const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
 
@@ -18,7 +20,8 @@ fn what_stands_behind_a_held_and_blocking_command_has_its_own_time() {
     });
     assert_eq!(scene.sent, None, "there is no primary");
     scene.turn(900, |scene| scene.publish(Some(NodeId(0)), 800));
-    scene.turn(2400, |scene| scene.node_answers(BLPOP, b"*-1\r\n"));
+    let asked = [CLIENT_ID, BLPOP].concat();
+    scene.turn(2400, |scene| scene.node_answers(&asked, b":7\r\n*-1\r\n"));
     scene.turn(2450, |_| ());
     assert_eq!(scene.got, b"*-1\r\n", "a node may take `request` to answer");
     scene.turn(3300, |scene| scene.node_answers(SET, b"+OK\r\n"));

@@ -7,6 +7,8 @@ use topology::NodeId;
 
 const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
 const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+/// Asked before the first command on a connection that may block.
+const CLIENT_ID: &[u8] = b"*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
 const BLPOP: &[u8] = b"*3\r\n$5\r\nBLPOP\r\n$1\r\nq\r\n$3\r\n1.5\r\n";
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
@@ -78,7 +80,8 @@ fn a_blocked_client_is_not_waited_for_and_a_new_one_waits() {
     scene.turn(10, |scene| scene.client_sends(BLPOP));
     scene.turn(20, |scene| scene.hold(true, 1));
     assert_eq!(scene.told, [(2, 0)]);
-    scene.turn(30, |scene| scene.node_answers(BLPOP, b"*-1\r\n"));
+    let asked = [CLIENT_ID, BLPOP].concat();
+    scene.turn(30, |scene| scene.node_answers(&asked, b":7\r\n*-1\r\n"));
     scene.turn(40, |scene| scene.client_sends(BLPOP));
     assert_eq!(scene.sent, None);
     scene.turn(50, |scene| scene.hold(false, 2));

@@ -70,7 +70,7 @@ pub fn start(
     let pool_clients: PoolClients =
         Arc::new(config.pools.iter().map(|_| AtomicUsize::new(0)).collect());
     let mut mailboxes = Vec::new();
-    let mut threads = Vec::new();
+    let mut workers = Vec::new();
     for index in 0..config.workers.max(1) {
         let (worker, mailbox) = Worker::new(worker::Parts {
             index,
@@ -83,8 +83,13 @@ pub fn start(
         let wake = Arc::clone(&mailbox);
         published.on_publish(move || wake.wake());
         mailboxes.push(mailbox);
+        workers.push(worker);
+    }
+    let mut threads = Vec::new();
+    for (index, worker) in workers.into_iter().enumerate() {
+        let peers = mailboxes.clone();
         let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-        threads.push(thread.spawn(move || worker.run())?);
+        threads.push(thread.spawn(move || worker.run(peers))?);
     }
     let (acceptor, handle) =
         Acceptor::new(listeners, mailboxes.clone(), pool_clients, Arc::clone(config))?;

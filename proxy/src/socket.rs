@@ -2,9 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::ConnId;
+use engine::{Caller, ConnId};
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use topology::{Address, PoolId};
@@ -64,6 +66,29 @@ impl Stream {
         if let Self::Tcp(stream) = self {
             let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
+    }
+
+    /// Where it comes from, and where it arrived.
+    pub(crate) fn caller(&self) -> Caller {
+        let nowhere = || Address::Unix(PathBuf::new());
+        let (address, local) = match self {
+            Self::Tcp(stream) => {
+                let tcp = |address: io::Result<_>| address.map_or_else(|_| nowhere(), Address::Tcp);
+                (tcp(stream.peer_addr()), tcp(stream.local_addr()))
+            }
+            // A client's end has no name: as in Redis, the socket's stands for both.
+            Self::Unix(stream) => {
+                let address = stream.local_addr().ok();
+                let path = address.and_then(|address| address.as_pathname().map(PathBuf::from));
+                let path = Address::Unix(path.unwrap_or_default());
+                (path.clone(), path)
+            }
+        };
+        let descriptor = match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+        };
+        Caller { address, local, descriptor }
     }
 
     pub(crate) fn shutdown_write(&self) {

@@ -10,7 +10,7 @@ use config::Config;
 use engine::{Action, ConnId, Engine, Gone, Settings};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
-use topology::{Mail, PoolId, Published, Time};
+use topology::{Mail, PeerMail, PoolId, Published, Time};
 
 use crate::mailbox::{Letter, Mailbox};
 use crate::socket::{Socket, Sockets, Stream};
@@ -60,6 +60,7 @@ impl Worker {
             workers: parts.config.workers.max(1),
             worker: parts.index,
             seed: fastrand::u64(..),
+            own_subscribers: engine::OWN_SUBSCRIBERS,
         };
         let worker = Self {
             poll,
@@ -74,11 +75,12 @@ impl Worker {
     }
 
     /// Turns until it is told to stop, or is drained.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self, peers: Vec<Arc<Mailbox>>) {
         let engine = Engine::new(&self.settings);
         Turner {
             engine,
             worker: self,
+            peers,
             sockets: Sockets::default(),
             runnable: Vec::new(),
             reading: Vec::new(),
@@ -95,6 +97,8 @@ impl Worker {
 /// The worker at work; made in its own thread, since the engine is not shared.
 struct Turner {
     worker: Worker,
+    /// All workers' mailboxes, this one's among them.
+    peers: Vec<Arc<Mailbox>>,
     engine: Engine,
     sockets: Sockets,
     /// Sockets that may have more to read, though no edge will say so.
@@ -300,6 +304,7 @@ impl Turner {
             if self.actions.is_empty() && self.dirty.is_empty() {
                 return;
             }
+            self.tell_peers();
             // What is written goes before what is closed: a last reply must leave.
             let mut dirty = std::mem::take(&mut self.dirty);
             for conn in dirty.drain(..) {
@@ -356,6 +361,27 @@ impl Turner {
                 }
             }
             Action::Evidence(evidence) => (self.worker.evidence)(evidence),
+            // Done before.
+            Action::Tell { .. } => {}
+        }
+    }
+
+    /// Letters leave before replies: what a client does next finds the other workers informed.
+    fn tell_peers(&self) {
+        for action in &self.actions {
+            if let Action::Tell { worker, mail } = action {
+                self.tell(*worker, mail);
+            }
+        }
+    }
+
+    /// Writes to another worker, or to all others.
+    fn tell(&self, worker: Option<usize>, mail: &PeerMail) {
+        for (index, peer) in self.peers.iter().enumerate() {
+            let addressed = worker.is_none_or(|worker| worker == index);
+            if addressed && index != self.worker.settings.worker {
+                peer.post(Letter::Mail(Mail::Peer(mail.clone())));
+            }
         }
     }
 
@@ -415,7 +441,7 @@ impl Turner {
         for letter in letters.drain(..) {
             match letter {
                 Letter::Accept(stream, Origin { pool, mode }) => {
-                    let conn = self.engine.accept(pool, mode);
+                    let conn = self.engine.accept(pool, mode, stream.caller());
                     self.insert(conn, stream, Some(pool), Interest::READABLE);
                 }
                 Letter::Refused(pool) => self.engine.count_refused_client(pool),
@@ -423,6 +449,7 @@ impl Turner {
                 Letter::Mail(Mail::Counts(reply)) => {
                     let _ = reply.send(self.engine.counts());
                 }
+                Letter::Mail(Mail::Peer(mail)) => self.engine.mail(mail),
                 Letter::Mail(Mail::Drain) => self.engine.drain(),
                 Letter::Mail(Mail::Stop) => self.stop = true,
             }

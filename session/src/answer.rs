@@ -55,6 +55,8 @@ pub fn refusal(reply: &[u8]) -> Option<Refusal> {
         b"MASTERDOWN" => Some(Refusal::MasterDown),
         b"CLUSTERDOWN" => Some(Refusal::ClusterDown),
         b"TRYAGAIN" => Some(Refusal::TryAgain),
+        // By CLIENT UNBLOCK … ERROR: somebody wants the client to be told.
+        b"UNBLOCKED" if text.starts_with(b"UNBLOCKED client unblocked") => None,
         b"UNBLOCKED" => Some(Refusal::Unblocked),
         _ => None,
     }
@@ -70,6 +72,10 @@ mod tests {
         assert_eq!(refusal(b"-LOADING\r\n"), Some(Refusal::Loading));
         assert_eq!(refusal(b"-READONLYISH x\r\n"), None);
         assert_eq!(refusal(b"+READONLY\r\n"), None);
+        let by_role =
+            b"-UNBLOCKED force unblock from blocking operation, instance state changed\r\n";
+        assert_eq!(refusal(by_role), Some(Refusal::Unblocked));
+        assert_eq!(refusal(b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"), None);
         assert_eq!(refusal(b"-OOM command not allowed\r\n"), None);
     }
 

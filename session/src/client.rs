@@ -1,5 +1,6 @@
 //! The commands about the client's own connection: what they ask for. Errors are Redis' own texts.
 
+use crate::clients::{ClientsRequest, parse_clients};
 use crate::conversation::Login;
 use crate::{Call, HiddenBytes};
 use resp::Protocol;
@@ -83,6 +84,15 @@ pub enum ReplyMode {
     Skip,
 }
 
+/// What a client wants kept as it is, whatever it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// NO-EVICT: its own buffers.
+    Memory,
+    /// NO-TOUCH: when keys were last used.
+    Untouched,
+}
+
 /// A CLIENT subcommand, as far as Redkeel answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientCommand {
@@ -100,8 +110,6 @@ pub enum ClientCommand {
     Info,
     /// CLIENT REPLY.
     Reply(ReplyMode),
-    /// CLIENT NO-EVICT and NO-TOUCH: +OK; a shared connection has no such switch.
-    Accept,
     /// CLIENT GETREDIR without tracking: -1.
     GetRedirect,
     /// CLIENT TRACKING ON or OFF; CACHING, TRACKINGINFO, GETREDIR while tracking: over the pinned connection.
@@ -111,7 +119,11 @@ pub enum ClientCommand {
     },
     /// About the pinned connection's tracking: CACHING, TRACKINGINFO.
     AboutTracking,
-    /// Everything else is a question to the server: LIST, KILL, PAUSE, UNBLOCK, …
+    /// NO-EVICT and NO-TOUCH.
+    Keep(Keep, bool),
+    /// About the pool's clients: LIST, KILL, UNBLOCK, PAUSE, UNPAUSE.
+    Clients(ClientsRequest),
+    /// Everything else is a question to the server: HELP, what a newer one knows.
     Server,
 }
 
@@ -137,7 +149,10 @@ pub fn parse_client(call: Call<'_>) -> Result<ClientCommand, String> {
             _ => Err("ERR syntax error".to_owned()),
         },
         (b"NO-EVICT" | b"NO-TOUCH", 3) => match call.arg(2).to_ascii_uppercase().as_slice() {
-            b"ON" | b"OFF" => Ok(ClientCommand::Accept),
+            value @ (b"ON" | b"OFF") => {
+                let keep = if sub == b"NO-EVICT" { Keep::Memory } else { Keep::Untouched };
+                Ok(ClientCommand::Keep(keep, value == b"ON"))
+            }
             _ => Err("ERR syntax error".to_owned()),
         },
         (b"TRACKING", 3..) => match call.arg(2).to_ascii_uppercase().as_slice() {
@@ -145,6 +160,9 @@ pub fn parse_client(call: Call<'_>) -> Result<ClientCommand, String> {
             b"OFF" => Ok(ClientCommand::Tracking { on: false }),
             _ => Err("ERR syntax error".to_owned()),
         },
+        (b"LIST" | b"KILL" | b"UNBLOCK" | b"PAUSE" | b"UNPAUSE", _) => {
+            parse_clients(call).map(ClientCommand::Clients)
+        }
         (
             b"ID" | b"GETNAME" | b"INFO" | b"GETREDIR" | b"TRACKINGINFO" | b"CACHING" | b"SETNAME"
             | b"SETINFO" | b"REPLY" | b"NO-EVICT" | b"NO-TOUCH" | b"TRACKING",
@@ -239,7 +257,11 @@ mod tests {
             with_call("CLIENT REPLY skip", parse_client),
             Ok(ClientCommand::Reply(ReplyMode::Skip))
         );
-        assert_eq!(with_call("CLIENT LIST", parse_client), Ok(ClientCommand::Server));
+        assert_eq!(with_call("CLIENT HELP", parse_client), Ok(ClientCommand::Server));
+        assert_eq!(
+            with_call("CLIENT no-touch on", parse_client),
+            Ok(ClientCommand::Keep(Keep::Untouched, true))
+        );
         assert_eq!(
             with_call("CLIENT GETNAME x", parse_client),
             Err("ERR wrong number of arguments for 'client|getname' command".into())

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use config::Secret;
 use resp::Protocol;
 
-use crate::client::ClientCommand;
+use crate::client::{ClientCommand, Keep};
 
 /// Credentials that a client logged in with.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -103,20 +103,33 @@ pub struct Conversation {
     pub lib_name: Option<Box<[u8]>>,
     /// CLIENT SETINFO LIB-VER.
     pub lib_version: Option<Box<[u8]>>,
+    /// CLIENT NO-EVICT ON.
+    pub no_evict: bool,
+    /// CLIENT NO-TOUCH ON.
+    pub no_touch: bool,
 }
 
 impl Conversation {
     /// A new client's.
     pub fn new(standing: Rc<Standing>) -> Self {
-        Self { standing, name: None, lib_name: None, lib_version: None }
+        Self {
+            standing,
+            name: None,
+            lib_name: None,
+            lib_version: None,
+            no_evict: false,
+            no_touch: false,
+        }
     }
 
-    /// CLIENT SETNAME or SETINFO.
+    /// CLIENT SETNAME, SETINFO, NO-EVICT or NO-TOUCH.
     pub fn describe(&mut self, command: ClientCommand) {
         match command {
             ClientCommand::SetName(name) => self.name = (!name.is_empty()).then_some(name),
             ClientCommand::SetLibName(name) => self.lib_name = Some(name),
             ClientCommand::SetLibVersion(version) => self.lib_version = Some(version),
+            ClientCommand::Keep(Keep::Memory, on) => self.no_evict = on,
+            ClientCommand::Keep(Keep::Untouched, on) => self.no_touch = on,
             _ => {}
         }
     }

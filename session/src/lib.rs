@@ -8,6 +8,7 @@ mod blocking;
 mod call;
 mod classify;
 mod client;
+mod clients;
 mod conversation;
 mod subscriptions;
 mod transaction;
@@ -17,9 +18,12 @@ pub use blocking::with_remaining;
 pub use call::Call;
 pub use classify::{Local, PinReason, Rejection, Rules, Target, Way, classify, classify_begun};
 pub use client::{
-    AuthRequest, ClientCommand, HelloRequest, ReplyMode, parse_auth, parse_client, parse_hello,
-    parse_select,
+    AuthRequest, ClientCommand, HelloRequest, Keep, ReplyMode, parse_auth, parse_client,
+    parse_hello, parse_select,
 };
+pub use clients::ClientsRequest;
 pub use conversation::{Conversation, HiddenBytes, Login, Standing};
-pub use subscriptions::{PubSubValue, Subscriptions, pubsub_value, without_confirmed};
+pub use subscriptions::{
+    PubSubValue, Space, Subscriptions, message_topic, pubsub_value, without_confirmed,
+};
 pub use transaction::{Effect, Transaction, effect, element};

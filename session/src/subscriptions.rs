@@ -6,6 +6,46 @@ use commands::SubscribeKind;
 
 use crate::Call;
 
+/// What a name of a channel is looked up among.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Space {
+    /// SUBSCRIBE.
+    Channels,
+    /// PSUBSCRIBE.
+    Patterns,
+    /// SSUBSCRIBE.
+    ShardChannels,
+}
+
+impl Space {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Channels, Self::Patterns, Self::ShardChannels];
+
+    /// Where a command of the family looks, and whether it subscribes.
+    pub fn of(kind: SubscribeKind) -> (Self, bool) {
+        match kind {
+            SubscribeKind::Subscribe => (Self::Channels, true),
+            SubscribeKind::Unsubscribe => (Self::Channels, false),
+            SubscribeKind::Psubscribe => (Self::Patterns, true),
+            SubscribeKind::Punsubscribe => (Self::Patterns, false),
+            SubscribeKind::Ssubscribe => (Self::ShardChannels, true),
+            SubscribeKind::Sunsubscribe => (Self::ShardChannels, false),
+        }
+    }
+
+    /// The command that subscribes, or ends a subscription; its confirmation is named alike, in lower case.
+    pub fn command(self, subscribes: bool) -> &'static str {
+        match (self, subscribes) {
+            (Self::Channels, true) => "SUBSCRIBE",
+            (Self::Channels, false) => "UNSUBSCRIBE",
+            (Self::Patterns, true) => "PSUBSCRIBE",
+            (Self::Patterns, false) => "PUNSUBSCRIBE",
+            (Self::ShardChannels, true) => "SSUBSCRIBE",
+            (Self::ShardChannels, false) => "SUNSUBSCRIBE",
+        }
+    }
+}
+
 /// The channels, patterns and shard channels of one client, as the nodes have confirmed them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subscriptions {
@@ -18,6 +58,50 @@ impl Subscriptions {
     /// None at all.
     pub fn is_empty(&self) -> bool {
         self.channels.is_empty() && self.patterns.is_empty() && self.shard_channels.is_empty()
+    }
+
+    fn set(&self, space: Space) -> &BTreeSet<Box<[u8]>> {
+        match space {
+            Space::Channels => &self.channels,
+            Space::Patterns => &self.patterns,
+            Space::ShardChannels => &self.shard_channels,
+        }
+    }
+
+    fn set_mut(&mut self, space: Space) -> &mut BTreeSet<Box<[u8]>> {
+        match space {
+            Space::Channels => &mut self.channels,
+            Space::Patterns => &mut self.patterns,
+            Space::ShardChannels => &mut self.shard_channels,
+        }
+    }
+
+    /// Adds a channel; false: it was there.
+    pub fn insert(&mut self, space: Space, channel: &[u8]) -> bool {
+        self.set_mut(space).insert(channel.into())
+    }
+
+    /// Removes a channel; false: it was not there.
+    pub fn remove(&mut self, space: Space, channel: &[u8]) -> bool {
+        self.set_mut(space).remove(channel)
+    }
+
+    /// All names of one kind.
+    pub fn names(&self, space: Space) -> impl Iterator<Item = &[u8]> {
+        self.set(space).iter().map(|name| &**name)
+    }
+
+    /// The count that a confirmation carries: shard channels are counted apart.
+    pub fn confirmed_count(&self, space: Space) -> usize {
+        match space {
+            Space::Channels | Space::Patterns => self.channels.len() + self.patterns.len(),
+            Space::ShardChannels => self.shard_channels.len(),
+        }
+    }
+
+    /// How many channels, patterns and shard channels.
+    pub fn counts(&self) -> [usize; 3] {
+        [self.channels.len(), self.patterns.len(), self.shard_channels.len()]
     }
 
     /// How many confirmations a command of the family will get, if it is sent when all before it are confirmed.
@@ -39,13 +123,9 @@ impl Subscriptions {
     /// A node has confirmed one channel.
     pub fn confirm(&mut self, kind: SubscribeKind, channel: Option<&[u8]>) {
         let Some(channel) = channel else { return };
-        match kind {
-            SubscribeKind::Subscribe => _ = self.channels.insert(channel.into()),
-            SubscribeKind::Unsubscribe => _ = self.channels.remove(channel),
-            SubscribeKind::Psubscribe => _ = self.patterns.insert(channel.into()),
-            SubscribeKind::Punsubscribe => _ = self.patterns.remove(channel),
-            SubscribeKind::Ssubscribe => _ = self.shard_channels.insert(channel.into()),
-            SubscribeKind::Sunsubscribe => _ = self.shard_channels.remove(channel),
+        match Space::of(kind) {
+            (space, true) => _ = self.insert(space, channel),
+            (space, false) => _ = self.remove(space, channel),
         }
     }
 
@@ -117,6 +197,30 @@ pub fn pubsub_value(value: &[u8]) -> PubSubValue<'_> {
     PubSubValue::Confirmation { kind, channel: rest.and_then(confirmed_channel) }
 }
 
+/// Which subscription a message belongs to: its channel, or the pattern that matched.
+pub fn message_topic(value: &[u8]) -> Option<(Space, &[u8])> {
+    let (_, rest) = line(value)?;
+    let (name, rest) = bulk(rest)?;
+    let space = match name {
+        b"message" => Space::Channels,
+        b"pmessage" => Space::Patterns,
+        b"smessage" => Space::ShardChannels,
+        _ => return None,
+    };
+    Some((space, bulk(rest)?.0))
+}
+
+fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    Some((bytes.get(..end.checked_sub(1)?)?, bytes.get(end + 1..)?))
+}
+
+fn bulk(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (header, rest) = line(bytes)?;
+    let len: usize = std::str::from_utf8(header.strip_prefix(b"$")?).ok()?.parse().ok()?;
+    Some((rest.get(..len)?, rest.get(len.checked_add(2)?..)?))
+}
+
 /// The channel of a confirmation: `rest` is what follows its name.
 fn confirmed_channel(rest: &[u8]) -> Option<&[u8]> {
     let header = rest.iter().position(|byte| *byte == b'\n')?;
@@ -167,6 +271,17 @@ mod tests {
             out
         });
         assert_eq!(rest, b"*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\nc\r\n");
+    }
+
+    #[test]
+    fn a_message_belongs_to_a_channel_or_a_pattern() {
+        let message = b"*3\r\n$7\r\nmessage\r\n$4\r\na\r\nb\r\n$2\r\nhi\r\n";
+        assert_eq!(message_topic(message), Some((Space::Channels, b"a\r\nb".as_slice())));
+        let message = b"*4\r\n$8\r\npmessage\r\n$2\r\na*\r\n$2\r\nab\r\n$0\r\n\r\n";
+        assert_eq!(message_topic(message), Some((Space::Patterns, b"a*".as_slice())));
+        for none in [b"*3\r\n$9\r\nsubscribe\r\n".as_slice(), b"+PONG\r\n", b"*0\r\n", b""] {
+            assert_eq!(message_topic(none), None);
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub enum Effect {
     Login(Login),
     /// HELLO.
     Hello(HelloRequest),
-    /// CLIENT SETNAME and SETINFO.
+    /// CLIENT SETNAME, SETINFO, NO-EVICT and NO-TOUCH.
     Client(ClientCommand),
 }
 
@@ -60,7 +60,8 @@ pub fn effect(call: Call<'_>, local: Local) -> Option<Effect> {
         Local::Client => match parse_client(call).ok()? {
             command @ (ClientCommand::SetName(_)
             | ClientCommand::SetLibName(_)
-            | ClientCommand::SetLibVersion(_)) => Some(Effect::Client(command)),
+            | ClientCommand::SetLibVersion(_)
+            | ClientCommand::Keep(..)) => Some(Effect::Client(command)),
             _ => None,
         },
         Local::Reset

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use crate::WorkerCounts;
+use crate::{PeerMail, WorkerCounts};
 
 /// What a worker can be asked or told.
 #[derive(Debug)]
 pub enum Mail {
     /// Send a copy of your counters.
     Counts(Sender<WorkerCounts>),
+    /// From another worker.
+    Peer(PeerMail),
     /// Stop: answer what is in flight, close idle clients, close the rest when told [`Mail::Stop`].
     Drain,
     /// The drain is over: close everything and return.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use config::Mode;
-use engine::{Action, ConnId, Engine, Settings};
+use engine::{Action, Caller, ConnId, Engine, Settings};
 use topology::{
     Address, Evidence, Health, NodeId, NodeView, PoolId, PoolView, Role, ShardView, Snapshot, Time,
 };
@@ -32,8 +32,9 @@ impl Scene {
             Ok(loaded) => loaded.config.pools.into_iter().map(Arc::new).collect(),
             Err(errors) => unreachable!("{}", errors.render(false)),
         };
-        let mut engine = Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1 });
-        let client = engine.accept(PoolId(0), Mode::Split);
+        let mut engine =
+            Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1, own_subscribers: 16 });
+        let client = engine.accept(PoolId(0), Mode::Split, Caller::unknown());
         Self { engine, client, version: 0, sent: None, got: Vec::new(), told: Vec::new() }
     }
 

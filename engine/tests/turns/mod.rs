@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Action, ConnId, Engine, Settings};
+use engine::{Action, Caller, ConnId, Engine, Settings};
 use topology::{
     Address, Health, NodeId, NodeView, PoolId, PoolView, Role, ShardView, Snapshot, Time,
 };
@@ -29,9 +29,12 @@ impl Bench {
             Ok(loaded) => loaded.config.pools.into_iter().map(Arc::new).collect(),
             Err(errors) => unreachable!("{}", errors.render(false)),
         };
-        let mut engine = Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1 });
+        let mut engine =
+            Engine::new(&Settings { pools, workers: 1, worker: 0, seed: 1, own_subscribers: 16 });
         engine.snapshot(&snapshot());
-        let clients = (0..CLIENTS).map(|_| engine.accept(PoolId(0), config::Mode::Split)).collect();
+        let clients = (0..CLIENTS)
+            .map(|_| engine.accept(PoolId(0), config::Mode::Split, Caller::unknown()))
+            .collect();
         Self { engine, clients, now: 0, dirty: Vec::new(), actions: Vec::new(), delivered: 0 }
     }
 

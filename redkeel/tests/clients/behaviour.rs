@@ -262,16 +262,20 @@ fn what_differs_from_a_single_server() {
     let info = one.command(["CLIENT", "INFO"]);
     let info = String::from_utf8_lossy(info.as_bytes().unwrap()).into_owned();
     let id = ids[0].as_int().unwrap();
-    assert!(info.starts_with(&format!("id={id} name=me db=0 user=default")), "{info}");
-    assert!(info.contains("lib-name=lib"), "{info}");
+    assert!(info.starts_with(&format!("id={id} addr=127.0.0.1:")), "{info}");
+    for field in [" name=me ", " db=0 ", " user=default ", " lib-name=lib "] {
+        assert!(info.contains(field), "{info}");
+    }
     // Inside a transaction it is the node that answers, which knows nothing of the client.
     one.command(["MULTI"]);
     one.command(["CLIENT", "GETNAME"]);
     assert_eq!(one.command(["EXEC"]), Value::Array(vec![Value::Null]));
     assert_eq!(one.command(["CLIENT", "GETNAME"]), bulk("me"));
-    // The clients that the node lists are Redkeel's connections.
-    let list = one.command(["CLIENT", "LIST"]);
+    // The clients that the node lists are Redkeel's connections; Redkeel lists its own.
+    let list = server.cli(["CLIENT", "LIST"]);
     assert!(!String::from_utf8_lossy(list.as_bytes().unwrap()).contains("name=me"), "{list:?}");
+    let list = one.command(["CLIENT", "LIST"]);
+    assert_eq!(String::from_utf8_lossy(list.as_bytes().unwrap()).lines().count(), 2);
 
     for command in [&["SYNC"] as &[_], &["PSYNC", "?", "-1"], &["REPLCONF", "capa", "eof"]] {
         let name = command[0].to_ascii_lowercase();

@@ -133,6 +133,94 @@ fn two_hundred_wait_and_each_element_goes_to_one() {
 }
 
 #[test]
+fn five_thousand_are_served_and_their_connections_used_again() {
+    const CLIENTS: usize = 5000;
+    let server = RedisServer::start();
+    let redkeel = ready(proxy([&server], "limits.max_clients = 6000\nlimits.max_pinned = 6000"));
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| redkeel.client()).collect();
+    let mut pusher = redkeel.client();
+    let connects = || -> usize {
+        let stats = server.info("stats");
+        stats["total_connections_received"].parse().unwrap()
+    };
+    let mut after_first = 0;
+    for round in 0..3 {
+        for client in &mut clients {
+            client.send(["BLPOP", "queue", "0"]);
+        }
+        wait_blocked(&server, CLIENTS);
+        let elements: Vec<String> =
+            (0..CLIENTS).map(|number| format!("{round}:{number}")).collect();
+        pusher.pipeline(elements.iter().map(|element| ["RPUSH", "queue", element]));
+        let mut received = BTreeSet::new();
+        for client in &mut clients {
+            let reply = client.receive();
+            let element = reply.as_array().unwrap()[1].as_bytes().unwrap().to_vec();
+            received.insert(String::from_utf8(element).unwrap());
+        }
+        assert_eq!(received.len(), CLIENTS, "round {round}");
+        if round == 0 {
+            after_first = connects();
+            let connections = connected_clients(&server);
+            assert!(connections <= CLIENTS + 20, "{connections} connections");
+        }
+    }
+    // Our own questions are connections as well.
+    let further = connects() - after_first;
+    println!("{CLIENTS} clients blocked three times: {after_first} connects, then {further}");
+    assert!(further < CLIENTS / 2, "{further} connects in further rounds");
+    // Who leaves is forgotten at once.
+    for client in &mut clients {
+        client.send(["BLPOP", "queue", "0"]);
+    }
+    wait_blocked(&server, CLIENTS);
+    drop(clients);
+    wait_blocked(&server, 0);
+    assert_eq!(pusher.command(["RPUSH", "queue", "element"]), Value::Integer(1));
+    assert_eq!(pusher.command(["LLEN", "queue"]), Value::Integer(1));
+}
+
+/// Each worker has its share of the limit.
+#[test]
+fn more_blocked_clients_than_allowed_are_told_so_and_those_there_are_give_way() {
+    let server = RedisServer::start();
+    let redkeel = ready(proxy([&server], "limits.max_pinned = 4"));
+    let mut clients: Vec<Client> = (0..4).map(|_| redkeel.client()).collect();
+    for client in &mut clients {
+        client.send(["BLPOP", "queue", "0"]);
+    }
+    wait_blocked(&server, 4);
+    let mut further = [redkeel.client(), redkeel.client()];
+    for client in &mut further {
+        let refused = testkit::error_text(&client.command(["BLPOP", "queue", "0"])).unwrap();
+        assert!(
+            refused.starts_with("LIMIT redkeel: pool main has its share of pinned"),
+            "{refused}"
+        );
+        assert_eq!(client.command(["PING"]), simple("PONG"));
+    }
+    drop(clients);
+    wait_blocked(&server, 0);
+    for client in &mut further {
+        client.send(["BLPOP", "queue", "0"]);
+    }
+    wait_blocked(&server, 2);
+    redkeel.client().command(["RPUSH", "queue", "element", "element"]);
+    for client in &mut further {
+        assert_eq!(client.receive(), Value::Array(vec![bulk("queue"), bulk("element")]));
+    }
+    // Connections that are kept for others with another database make room as well.
+    for client in &mut further {
+        for database in ["1", "2", "3", "4"] {
+            assert_eq!(client.command(["SELECT", database]), simple("OK"));
+            assert_eq!(client.command(["BLPOP", "queue", "0.01"]), Value::Null);
+        }
+    }
+    let connections = connected_clients(&server);
+    assert!(connections <= 4 + 2 * 5 + 10, "{connections} connections");
+}
+
+#[test]
 fn who_leaves_while_waiting_takes_nothing() {
     let server = RedisServer::start();
     let redkeel = start(&server);

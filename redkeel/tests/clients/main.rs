@@ -16,6 +16,8 @@ mod hostile;
 mod neighbours;
 mod pubsub;
 mod read_endpoint;
+mod registry;
+mod shared_subscribers;
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../scene/mod.rs"]

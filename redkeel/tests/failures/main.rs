@@ -17,6 +17,7 @@ mod primary_failures;
 mod replica_failures;
 mod restarts;
 mod role_changes;
+mod scripts;
 mod sessions;
 mod slow_replica;
 mod sockets;

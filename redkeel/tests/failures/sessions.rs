@@ -67,6 +67,63 @@ fn subscribers_stay_connected_and_get_what_is_published_afterwards() {
     assert_eq!(gaps, 3);
 }
 
+/// Every subscriber that may have missed something is counted once, whether it has a connection of its own or shares one.
+#[test]
+fn the_gaps_of_many_subscribers_are_counted_and_their_channels_are_there_again() {
+    const CLIENTS: usize = 60;
+    let mut nodes = replicated(1);
+    let redkeel = start(&nodes);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| redkeel.client()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        let own = format!("own:{number}");
+        assert_eq!(client.command(["SUBSCRIBE", "news"]).as_array().unwrap().len(), 3);
+        assert_eq!(client.command(["SUBSCRIBE", &own]).as_array().unwrap().len(), 3);
+        if number % 2 == 0 {
+            assert_eq!(client.command(["PSUBSCRIBE", "spo?t"]).as_array().unwrap().len(), 3);
+        }
+        if number % 3 == 0 {
+            assert_eq!(client.command(["UNSUBSCRIBE", &own]).as_array().unwrap().len(), 3);
+        }
+    }
+    let mut publisher = redkeel.client();
+    // 16 of each of the two workers, and one connection for its others.
+    assert_eq!(publisher.command(["PUBLISH", "news", "before"]), Value::Integer(34));
+    for client in &mut clients {
+        assert_eq!(client.receive(), Value::Array(message("message", "news", "before")));
+    }
+    fail_over(&redkeel, &mut nodes);
+    eventually(SOON, "everybody to be subscribed again", || {
+        let numbers = nodes[1].cli(["PUBSUB", "NUMSUB", "news"]);
+        let patterns = nodes[1].cli(["PUBSUB", "NUMPAT"]);
+        numbers == Value::Array(vec![bulk("news"), Value::Integer(34)])
+            && patterns == Value::Integer(1)
+    });
+    eventually(SOON, "the gaps to be counted", || {
+        let metrics = redkeel.admin_get("/metrics").body;
+        metrics
+            .contains(&format!("redkeel_pool_subscription_gaps_total{{pool=\"main\"}} {CLIENTS}\n"))
+    });
+    publisher.command(["PUBLISH", "news", "after"]);
+    publisher.command(["PUBLISH", "sport", "after"]);
+    for number in 0..CLIENTS {
+        publisher.command(["PUBLISH", &format!("own:{number}"), "after"]);
+    }
+    publisher.command(["PUBLISH", "news", "last"]);
+    for (number, client) in clients.iter_mut().enumerate() {
+        let mut expected = vec![message("message", "news", "after")];
+        if number % 2 == 0 {
+            expected.push(["pmessage", "spo?t", "sport", "after"].map(bulk).to_vec());
+        }
+        if number % 3 != 0 {
+            expected.push(message("message", &format!("own:{number}"), "after"));
+        }
+        expected.push(message("message", "news", "last"));
+        for expected in expected {
+            assert_eq!(client.receive(), Value::Array(expected), "{number}");
+        }
+    }
+}
+
 #[test]
 fn a_blocked_pop_whose_connection_is_lost_has_an_unknown_outcome() {
     let mut nodes = replicated(1);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Mode;
-use engine::{Action, ConnId, Engine, Gone, Settings};
-use topology::{Address, Evidence, NodeId, PoolId, Snapshot, Time};
+use engine::{Action, Caller, ConnId, Engine, Gone, Settings};
+use topology::{Address, Evidence, NodeId, PeerMail, PoolId, Snapshot, Time};
 
 use super::agenda::Event;
 use super::net::{End, Found, Link, LinkId, Owner, Port};
@@ -46,6 +46,7 @@ struct Socket {
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
     Accept { link: LinkId, mode: Mode, client: usize },
+    Mail(PeerMail),
     Connected(ConnId),
     Refused(ConnId),
     Readable(ConnId),
@@ -54,8 +55,14 @@ pub(crate) enum Input {
 
 impl Worker {
     pub(crate) fn new(plan: &Plan, worker: usize, seed: u64) -> Self {
-        let settings =
-            Settings { pools: vec![Arc::clone(&plan.pool)], workers: plan.workers, worker, seed };
+        let settings = Settings {
+            pools: vec![Arc::clone(&plan.pool)],
+            workers: plan.workers,
+            worker,
+            seed,
+            // Few, so that there are some who share.
+            own_subscribers: usize::try_from(seed % 3).unwrap_or(0),
+        };
         Self {
             engine: Engine::new(&settings),
             sockets: BTreeMap::new(),
@@ -157,6 +164,7 @@ impl Turn<'_> {
         for input in std::mem::take(&mut self.worker.inbox) {
             match input {
                 Input::Accept { link, mode, client } => self.accept(link, mode, client),
+                Input::Mail(mail) => self.worker.engine.mail(mail),
                 Input::Connected(conn) => {
                     if let Some(socket) = self.worker.sockets.get_mut(&conn) {
                         socket.connecting = false;
@@ -200,7 +208,7 @@ impl Turn<'_> {
     }
 
     fn accept(&mut self, link: LinkId, mode: Mode, client: usize) {
-        let conn = self.worker.engine.accept(PoolId(0), mode);
+        let conn = self.worker.engine.accept(PoolId(0), mode, Caller::unknown());
         let owner = Owner::Worker { worker: self.index, conn };
         self.world.links[link].set_owner(End::Far, owner);
         self.world.clients[client].conn = Some(conn);
@@ -324,6 +332,13 @@ impl Turn<'_> {
             Action::ShutdownWrite(conn) => {
                 if let Some(socket) = self.worker.sockets.get(&conn) {
                     self.world.shut_down(Port { link: socket.link, end: socket.end });
+                }
+            }
+            Action::Tell { worker, mail } => {
+                for index in 0..self.world.workers.len() {
+                    if index != self.index && worker.is_none_or(|worker| worker == index) {
+                        self.world.tell_worker(index, Input::Mail(mail.clone()));
+                    }
                 }
             }
             Action::Evidence(evidence) => {

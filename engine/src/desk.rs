@@ -1,0 +1,228 @@
+//! CLIENT LIST, KILL, UNBLOCK, PAUSE and UNPAUSE: they speak of all clients of the pool, so every worker is asked. The
+//! command stays at the front of its client's input until all have answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Auth;
+use session::ClientsRequest;
+use topology::{ClientsOrder, ClientsReport, ErrorKind, PeerMail, PoolId, Ticket, Time};
+
+use crate::Engine;
+use crate::client::Parked;
+use crate::conn::{Action, ConnId};
+use crate::input::Step;
+use crate::slots::Key;
+use crate::upstream::PendingKind;
+
+/// A worker that has not answered by then has ended: it has no clients.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// No client has this identifier.
+const NOBODY: &[u8] = b"9223372036854775807";
+
+/// How far a client's question about the pool's clients has come.
+#[derive(Debug)]
+pub(crate) enum Inquiry {
+    /// A node is asked whether its user may ask that.
+    Permission,
+    /// The node's answer is not that it may not.
+    Permitted,
+    /// The node's refusal.
+    Refused(Vec<u8>),
+    /// The other workers are asked.
+    Asked(Asked),
+}
+
+/// What the other workers were asked, and have said.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    number: u64,
+    waiting: usize,
+    until: Time,
+    report: ClientsReport,
+    /// It kills itself as well.
+    ends: bool,
+}
+
+impl Engine {
+    /// One of these commands, for the first time or again.
+    pub(crate) fn clients_command(&mut self, key: Key, request: ClientsRequest) -> Step {
+        let Some(client) = self.clients.get_mut(key) else {
+            return Step::Done;
+        };
+        let pool = client.pool;
+        match client.special_mut().inquiry.take() {
+            // Who may is known to the nodes alone.
+            None if self.pools[pool].settings.auth == Auth::PassThrough => {
+                self.ask_permission(key, &request)
+            }
+            None | Some(Inquiry::Permitted) => self.inquire(key, pool, request),
+            Some(Inquiry::Refused(line)) => {
+                self.pools[pool].counts.errors_total[ErrorKind::Command as usize] += 1;
+                self.reply(key, |out, _| out.extend_from_slice(&line));
+                Step::Done
+            }
+            Some(Inquiry::Asked(asked)) if asked.waiting == 0 || self.now >= asked.until => {
+                self.report(key, &request, asked)
+            }
+            Some(inquiry) => self.wait_for(key, inquiry),
+        }
+    }
+
+    fn wait_for(&mut self, key: Key, inquiry: Inquiry) -> Step {
+        let Some(client) = self.clients.get_mut(key) else {
+            return Step::Done;
+        };
+        client.parked = Parked::Peers;
+        let until = match &inquiry {
+            Inquiry::Asked(asked) => Some(asked.until),
+            _ => None,
+        };
+        client.special_mut().inquiry = Some(inquiry);
+        if let Some(until) = until {
+            self.arm_client(key, until);
+        }
+        Step::Wait
+    }
+
+    /// Sends the node the same kind of command, in a form that does nothing.
+    fn ask_permission(&mut self, key: Key, request: &ClientsRequest) -> Step {
+        let home = self.home(key);
+        let upstream = match self.pin(key, home) {
+            Ok(upstream) => upstream,
+            Err(why) => return self.no_way(key, home, why),
+        };
+        let words: &[&[u8]] = match request {
+            ClientsRequest::List(_) => &[b"CLIENT", b"LIST", b"ID", NOBODY],
+            ClientsRequest::Kill { .. } => &[b"CLIENT", b"KILL", b"ID", NOBODY],
+            ClientsRequest::Unblock { .. } => &[b"CLIENT", b"UNBLOCK", NOBODY],
+            // Without a number it pauses nothing.
+            ClientsRequest::Pause { .. } | ClientsRequest::Unpause => &[b"CLIENT", b"PAUSE", b"-"],
+        };
+        let mut command = Vec::new();
+        resp::write_command(&mut command, words);
+        self.own_command(key, upstream, &command, 1, PendingKind::Permission);
+        self.wait_for(key, Inquiry::Permission)
+    }
+
+    /// The node has answered to that.
+    pub(crate) fn permission(&mut self, key: Key, len: usize) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        let reply = client.output.tail(len);
+        let refused = reply.starts_with(b"-NOPERM") || reply.starts_with(b"-NOAUTH");
+        let answer = if refused { Inquiry::Refused(reply.to_vec()) } else { Inquiry::Permitted };
+        if let Some(special) = client.special.as_deref_mut()
+            && matches!(special.inquiry, Some(Inquiry::Permission))
+        {
+            special.inquiry = Some(answer);
+            self.queue(key);
+        }
+    }
+
+    fn inquire(&mut self, key: Key, pool: usize, request: ClientsRequest) -> Step {
+        let Some(client) = self.clients.get(key) else {
+            return Step::Done;
+        };
+        let own = client.id;
+        let order = match request.clone() {
+            ClientsRequest::List(filter) => ClientsOrder::List(filter),
+            ClientsRequest::Kill { mut filter, skip_me, .. } => {
+                filter.except = skip_me.then_some(own);
+                ClientsOrder::Kill(filter)
+            }
+            ClientsRequest::Unblock { id, with_error } => ClientsOrder::Unblock { id, with_error },
+            ClientsRequest::Pause { millis, writes_only } => {
+                let until = self.now + Duration::from_millis(millis.min(u64::from(u32::MAX)));
+                ClientsOrder::Pause { until, writes_only }
+            }
+            ClientsRequest::Unpause => ClientsOrder::Unpause,
+        };
+        let ends = match &order {
+            ClientsOrder::Kill(filter) => self.matching(pool, filter).contains(&key),
+            _ => false,
+        };
+        let report = self.carry_out(pool, &order, Some(key));
+        self.inquiries += 1;
+        let asked = Asked {
+            number: self.inquiries,
+            waiting: self.workers - 1,
+            until: self.now + PATIENCE,
+            report,
+            ends,
+        };
+        if asked.waiting == 0 {
+            return self.report(key, &request, asked);
+        }
+        let client = ConnId::client(key).to_bits();
+        let mail = PeerMail::Order {
+            ticket: Ticket { worker: self.worker, client, number: asked.number },
+            pool: self.pools[pool].id,
+            order: Arc::new(order),
+        };
+        self.actions.push(Action::Tell { worker: None, mail });
+        self.wait_for(key, Inquiry::Asked(asked))
+    }
+
+    /// Another worker's client asks.
+    pub(crate) fn order_from_peer(&mut self, ticket: Ticket, pool: PoolId, order: &ClientsOrder) {
+        if (pool.0 as usize) < self.pools.len() {
+            let report = self.carry_out(pool.0 as usize, order, None);
+            let mail = PeerMail::Report { ticket, report };
+            self.actions.push(Action::Tell { worker: Some(ticket.worker), mail });
+        }
+    }
+
+    /// Another worker has answered.
+    pub(crate) fn report_from_peer(&mut self, ticket: Ticket, report: ClientsReport) {
+        let key = ConnId::from_bits(ticket.client).key();
+        let special = self.clients.get_mut(key).and_then(|client| client.special.as_deref_mut());
+        let Some(Inquiry::Asked(asked)) = special.and_then(|special| special.inquiry.as_mut())
+        else {
+            return;
+        };
+        if asked.number != ticket.number {
+            return;
+        }
+        asked.waiting = asked.waiting.saturating_sub(1);
+        asked.report.count += report.count;
+        asked.report.lines.extend(report.lines);
+        if asked.waiting == 0 {
+            self.queue(key);
+        }
+    }
+
+    /// All have answered: so is the client.
+    fn report(&mut self, key: Key, request: &ClientsRequest, asked: Asked) -> Step {
+        let Asked { mut report, ends, .. } = asked;
+        if let Some(client) = self.clients.get_mut(key) {
+            client.special.take_if(|special| special.is_trivial());
+        }
+        match request {
+            ClientsRequest::List(_) => {
+                report.lines.sort_unstable_by_key(|(id, _)| *id);
+                let text: String = report.lines.into_iter().map(|(_, line)| line).collect();
+                self.reply(key, |out, protocol| {
+                    resp::write_verbatim(out, text.as_bytes(), protocol);
+                });
+            }
+            ClientsRequest::Kill { old_form: true, .. } if report.count == 0 => {
+                self.reply_error(key, ErrorKind::Command, "ERR No such client");
+            }
+            ClientsRequest::Kill { old_form: false, .. } | ClientsRequest::Unblock { .. } => {
+                let count = i64::try_from(report.count).unwrap_or(i64::MAX);
+                self.reply(key, |out, _| resp::write_integer(out, count));
+            }
+            ClientsRequest::Kill { .. }
+            | ClientsRequest::Pause { .. }
+            | ClientsRequest::Unpause => {
+                self.reply_simple(key, "OK");
+            }
+        }
+        if ends {
+            self.finish(key);
+        }
+        Step::Done
+    }
+}
