@@ -38,8 +38,8 @@ pub(crate) const fn kind(name: &str) -> Option<Kind> {
         b"ASKING" | b"READONLY" | b"READWRITE" | b"SCRIPT DEBUG" => Kind::Module,
         // What it prepares belongs to the connection.
         b"HIMPORT" | [b'H', b'I', b'M', b'P', b'O', b'R', b'T', b' ', ..] => Kind::Module,
-        // They must not queue behind the script that they are to end.
-        b"SCRIPT KILL" | b"FUNCTION KILL" => Kind::Module,
+        // They must not queue behind the script that they are to end, or to tell about.
+        b"SCRIPT KILL" | b"FUNCTION KILL" | b"FUNCTION STATS" => Kind::Module,
         // No reply when it succeeds; any number, or none, by subcommand.
         b"SHUTDOWN" | b"DEBUG" => Kind::Module,
         _ => return None,

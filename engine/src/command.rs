@@ -16,6 +16,9 @@ use crate::upstream::{Flags, Pending, PendingKind};
 /// The longest name of an unknown command that the nodes are asked about.
 const UNKNOWN_NAME_MAX: usize = 64;
 
+/// Redis, `execCommand`.
+pub(crate) const EXEC_ABORT: &str = "EXECABORT Transaction discarded because of previous errors.";
+
 impl Engine {
     /// Handles one command; `self.scanner` has its arguments.
     pub(crate) fn single(
@@ -103,19 +106,22 @@ impl Engine {
 
     /// Between MULTI and EXEC of a transaction whose connection, or whose WATCH, was lost.
     fn imaginary(&mut self, key: Key, kind: Option<Kind>) -> Step {
-        let lost = self.transaction_of(key) == Transaction::Lost;
+        let transaction = self.transaction_of(key);
         match kind {
             Some(Kind::Exec) => {
                 self.set_transaction(key, Transaction::None);
-                if lost {
-                    let text = self.exec_abort_text(key);
-                    self.reply_error(key, ErrorKind::ExecAbort, &text);
-                    Step::Done
-                } else {
+                match transaction {
+                    Transaction::Lost => {
+                        let text = self.exec_abort_text(key);
+                        self.reply_error(key, ErrorKind::ExecAbort, &text);
+                    }
+                    Transaction::Denied => {
+                        self.reply_error(key, ErrorKind::ExecAbort, EXEC_ABORT);
+                    }
                     // As if a watched key had changed.
-                    self.reply(key, resp::write_null_array);
-                    Step::Done
+                    _ => self.reply(key, resp::write_null_array),
                 }
+                Step::Done
             }
             Some(Kind::Discard) => {
                 self.set_transaction(key, Transaction::None);
@@ -215,7 +221,7 @@ impl Engine {
             .filter(|node| Some(*node) != own && self.pools[pool].fits(*node, Target::Reads))
             .collect();
         for node in others {
-            if let Ok(lane) = self.lane(pool, node, &standing) {
+            if let Ok(lane) = self.lane(pool, node, &standing, false) {
                 self.send_copy(lane, bytes);
             }
         }

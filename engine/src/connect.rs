@@ -20,17 +20,22 @@ use crate::upstream::{Phase, Sharing, Silence, Upstream, Value};
 /// Connections that nobody has used for this long are closed.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
+/// Redis, `shared.slowscripterr` and `shared.slowevalerr`.
+pub(crate) const BUSY: &[u8] = b"-BUSY ";
+
 impl Engine {
-    /// A lane to `node` for clients of this standing; it may still be connecting.
+    /// A lane to `node` for clients of this standing; it may still be connecting. Scripts have lanes of their own: one that
+    /// takes long holds up nobody else, who learns from the node that it is busy.
     pub(crate) fn lane(
         &mut self,
         pool: usize,
         node: usize,
         standing: &Rc<Standing>,
+        scripts: bool,
     ) -> Result<Key, NoWay> {
         let wanted = self.pools[pool].settings.upstream.connections.max(1);
         let mut found = 0;
-        let mut best: Option<(usize, Key)> = None;
+        let mut best: Option<(bool, usize, Key)> = None;
         for (lane_standing, key) in &self.pools[pool].nodes[node].lanes {
             if !Rc::ptr_eq(lane_standing, standing) && lane_standing != standing {
                 continue;
@@ -38,25 +43,28 @@ impl Engine {
             let Some(upstream) = self.upstreams.get(*key) else {
                 continue;
             };
-            if upstream.retired || upstream.stalled.is_some() {
+            if upstream.retired || upstream.stalled.is_some() || upstream.scripts != scripts {
                 continue;
             }
             found += 1;
             let queued = upstream.queue.len();
-            if best.is_none_or(|(least, _)| queued < least) {
-                best = Some((queued, *key));
+            let held_up = upstream.is_held_up(self.now);
+            if best.is_none_or(|(held, least, _)| (held_up, queued) < (held, least)) {
+                best = Some((held_up, queued, *key));
             }
         }
         // Several shared connections are opened only when the ones there are have something to do.
         match best {
-            Some((queued, key)) if found >= wanted || queued == 0 => return Ok(key),
+            Some((false, queued, key)) if found >= wanted || queued == 0 => return Ok(key),
+            // Behind a script that takes long there is no answer. One more connection is enough to get one.
+            Some((true, _, key)) if found > wanted => return Ok(key),
             _ => {}
         }
         let limits = &self.pools[pool].settings.limits;
         let full = self.pools[pool].nodes[node].lanes.len() >= limits.max_lanes;
         if full && !self.close_idle_lane(pool, node) {
             let limits = &self.pools[pool].settings.limits;
-            if let Some((_, key)) = best {
+            if let Some((_, _, key)) = best {
                 return Ok(key);
             }
             let (name, max) = (&self.pools[pool].nodes[node].name, limits.max_lanes);
@@ -71,6 +79,9 @@ impl Engine {
             return Err(NoWay::Limit(text));
         }
         let key = self.open(pool, node, standing, Sharing::Lane);
+        if let Some(upstream) = self.upstreams.get_mut(key) {
+            upstream.scripts = scripts;
+        }
         let node = &mut self.pools[pool].nodes[node];
         node.lanes.push((Rc::clone(standing), key));
         node.counts.lanes += 1;
@@ -104,6 +115,7 @@ impl Engine {
             node,
             standing: Rc::clone(standing),
             sharing,
+            scripts: false,
             phase: Phase::Connecting { deadline },
             requests: Requests::default(),
             queue: VecDeque::new(),
@@ -176,9 +188,15 @@ impl Engine {
         let reply = std::mem::take(reply);
         *replies = replies.saturating_sub(1);
         let done = *replies == 0;
+        let (pool, node) = (upstream.pool, upstream.node);
         if reply.first() == Some(&b'-') {
-            let cause =
-                if refusal(&reply).is_some() { Cause::Refusal } else { Cause::Handshake(reply) };
+            // A replica that is busy with a script refuses SELECT, not the client; the primary's word is passed on.
+            let busy = reply.starts_with(BUSY) && self.pools[pool].primary != Some(node);
+            let cause = if busy || refusal(&reply).is_some() {
+                Cause::Refusal
+            } else {
+                Cause::Handshake(reply)
+            };
             self.upstream_lost(key, &cause);
             return data.len();
         }

@@ -254,7 +254,8 @@ impl Engine {
         };
         let pool = client.pool;
         let node = self.pools[pool].choose(&wish).ok_or(NoWay::NoNode)?;
-        self.lane(pool, node, &standing)
+        let scripts = self.batch.iter().any(|request| request.opaque);
+        self.lane(pool, node, &standing, scripts)
     }
 
     fn append_batch(&mut self, key: Key, upstream_key: Key, input: &[u8]) {

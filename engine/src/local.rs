@@ -13,6 +13,7 @@ use topology::ErrorKind;
 use crate::Engine;
 use crate::choice::Wish;
 use crate::client::{Hook, Parked};
+use crate::command::EXEC_ABORT;
 use crate::input::Step;
 use crate::slots::Key;
 use crate::upstream::PendingKind;
@@ -74,8 +75,7 @@ impl Engine {
         if transaction == Transaction::Refused && local == Local::Exec {
             // A command inside was refused here: the node must forget the others. Closing does that.
             self.drop_pin(key);
-            let text = "EXECABORT Transaction discarded because of previous errors.";
-            self.reply_error(key, ErrorKind::ExecAbort, text);
+            self.reply_error(key, ErrorKind::ExecAbort, EXEC_ABORT);
             return Step::Done;
         }
         if local == Local::Exec && self.own_connection_is_held(key) {
@@ -420,7 +420,7 @@ impl Engine {
         }
         let wish = Wish { target: home, standing, key: None, avoid: None, now: self.now };
         let lane = match self.pools[pool].choose(&wish) {
-            Some(node) => self.lane(pool, node, standing),
+            Some(node) => self.lane(pool, node, standing, false),
             None => Err(crate::dispatch::NoWay::NoNode),
         };
         match lane {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use session::{Call, PinReason, Target, Transaction, error};
+use session::{Call, PinReason, Standing, Target, Transaction, error};
 use topology::ErrorKind;
 
 use crate::Engine;
@@ -20,12 +20,18 @@ impl Engine {
     /// Gives the client a connection of its own, if it has none.
     pub(crate) fn pin(&mut self, key: Key, target: Target) -> Result<Key, NoWay> {
         let client = self.clients.get(key).ok_or(NoWay::NoNode)?;
+        let standing = Rc::clone(&client.talk.standing);
+        self.pin_as(key, target, standing)
+    }
+
+    /// As [`Engine::pin`], with another standing than the client's.
+    fn pin_as(&mut self, key: Key, target: Target, standing: Rc<Standing>) -> Result<Key, NoWay> {
+        let client = self.clients.get(key).ok_or(NoWay::NoNode)?;
         if let Some(bound) = client.bound.filter(|bound| bound.pinned) {
             return Ok(bound.upstream);
         }
         debug_assert_eq!(client.unanswered, 0, "a client's commands are on one connection");
         let pool = client.pool;
-        let standing = Rc::clone(&client.talk.standing);
         let wish = Wish { target, standing: &standing, key: None, avoid: None, now: self.now };
         let node = self.pools[pool].choose(&wish).ok_or(NoWay::NoNode)?;
         if self.pools[pool].counts.pinned >= self.pools[pool].max_pinned as u64 {
@@ -62,6 +68,14 @@ impl Engine {
             client.behind_write = client.for_primary > 0;
         }
         Ok(upstream_key)
+    }
+
+    /// A connection to a node that may be busy with a script: it would refuse SELECT.
+    fn pin_while_busy(&mut self, key: Key, target: Target) -> Result<Key, NoWay> {
+        let client = self.clients.get(key).ok_or(NoWay::NoNode)?;
+        let standing = Standing { database: 0, ..(*client.talk.standing).clone() };
+        let standing = self.intern(standing);
+        self.pin_as(key, target, standing)
     }
 
     /// Gives a pinned connection back once nothing needs it.
@@ -176,7 +190,12 @@ impl Engine {
         if may_write && !queued && self.own_connection_is_held(key) {
             return self.no_way(key, Target::Primary, NoWay::NoNode);
         }
-        let upstream = match self.pin(key, target) {
+        let pinned = if reason == PinReason::WhileBusy {
+            self.pin_while_busy(key, target)
+        } else {
+            self.pin(key, target)
+        };
+        let upstream = match pinned {
             Ok(upstream) => upstream,
             Err(why) => return self.no_way(key, target, why),
         };
@@ -205,7 +224,11 @@ impl Engine {
         let special = client.special_mut();
         let mut prefix: &[u8] = b"";
         match reason {
-            _ if queued && reason != PinReason::Unknown && reason != PinReason::Module => {}
+            _ if queued
+                && !matches!(
+                    reason,
+                    PinReason::Unknown | PinReason::Module | PinReason::WhileBusy
+                ) => {}
             PinReason::Multi => {
                 special.transaction = Transaction::Open;
                 special.queued = 0;
@@ -222,6 +245,8 @@ impl Engine {
                 pending.replies_in_all = pending.replies;
                 pending.kind = PendingKind::Subscribe;
                 pending.flags.repeatable = true;
+                // Confirmations are pushed: CLIENT REPLY OFF and SKIP leave them (Redis, `addReplyPubsubSubscribed`).
+                pending.flags.mute = false;
             }
             PinReason::Monitor => {
                 special.monitoring = true;
@@ -247,7 +272,7 @@ impl Engine {
                 pending.flags.repeatable = reads_only;
                 pending.due = self.now + block_time(call) + request;
             }
-            PinReason::Unknown | PinReason::Module => {
+            PinReason::Unknown | PinReason::Module | PinReason::WhileBusy => {
                 special.tainted = true;
                 pending.flags.opaque = true;
             }

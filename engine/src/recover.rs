@@ -7,7 +7,9 @@ use session::{Transaction, error};
 use topology::{ErrorKind, Sighting};
 
 use crate::Engine;
+use crate::command::EXEC_ABORT;
 use crate::conn::{Action, ConnId};
+use crate::connect::BUSY;
 use crate::desk::Inquiry;
 use crate::slots::Key;
 use crate::upstream::{Pending, PendingKind, Sharing, Upstream};
@@ -177,6 +179,23 @@ impl Engine {
         if let (Cause::Handshake(line), true) =
             (cause, lost.refused_everywhere || upstream.owner().is_some())
         {
+            if line.starts_with(BUSY) {
+                // Redis takes both while a script keeps it busy; the transaction fails at its end.
+                match pending.kind {
+                    PendingKind::Multi => {
+                        return self.canned(client_key, pending, b"+OK\r\n".to_vec());
+                    }
+                    PendingKind::Exec => {
+                        return self.canned_error(
+                            client_key,
+                            pending,
+                            ErrorKind::ExecAbort,
+                            EXEC_ABORT,
+                        );
+                    }
+                    _ => {}
+                }
+            }
             return self.canned(client_key, pending, line.clone());
         }
         let (pool, node) = (upstream.pool, upstream.node);
@@ -281,8 +300,13 @@ impl Engine {
             streaming.upstream = None;
         }
         if restart {
+            let denied = matches!(cause, Cause::Handshake(line) if line.starts_with(BUSY));
             if let Some(special) = client.special.as_deref_mut() {
-                special.transaction = Transaction::None;
+                special.transaction = if denied && special.transaction.is_open() {
+                    Transaction::Denied
+                } else {
+                    Transaction::None
+                };
                 special.watching = false;
             }
         } else {

@@ -124,13 +124,14 @@ impl Engine {
                 if more { upstream.stalled_before + unread } else { Duration::ZERO };
         }
         let (pool, node) = (upstream.pool, upstream.node);
-        let standing = std::rc::Rc::clone(&upstream.standing);
+        let (standing, scripts) = (std::rc::Rc::clone(&upstream.standing), upstream.scripts);
         self.actions.push(Action::Resume(ConnId::upstream(lane)));
         // Others have been given a fresh lane meanwhile: this one ends when it is empty.
         let replaced = self.pools[pool].nodes[node]
             .lanes
             .iter()
             .filter(|(own, other)| *own == standing && *other != lane)
+            .filter(|(_, other)| self.upstreams.get(*other).is_some_and(|o| o.scripts == scripts))
             .count()
             >= self.pools[pool].settings.upstream.connections;
         if let Some(upstream) = self.upstreams.get_mut(lane)

@@ -17,6 +17,8 @@ pub(crate) const LANE_FULL: usize = 1024 * 1024;
 pub(crate) const LANE_HELD_FULL: usize = 16 * 1024 * 1024;
 /// Unanswered commands above which a lane takes no more.
 pub(crate) const LANE_QUEUE_FULL: usize = 256 * 1024;
+/// A script that takes longer holds up whatever is sent behind it.
+const SCRIPT_PATIENCE: Duration = Duration::from_millis(50);
 
 /// One connection to one node.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Upstream {
     pub(crate) node: usize,
     pub(crate) standing: Rc<Standing>,
     pub(crate) sharing: Sharing,
+    /// As a lane: the one for scripts.
+    pub(crate) scripts: bool,
     pub(crate) phase: Phase,
     pub(crate) requests: Requests,
     pub(crate) queue: VecDeque<Pending>,
@@ -200,6 +204,12 @@ impl Upstream {
             Sharing::Pinned(owner) => owner,
             Sharing::Raw(owner) => Some(owner),
         }
+    }
+
+    /// Does what is sent now wait for a script that takes long?
+    pub(crate) fn is_held_up(&self, now: Time) -> bool {
+        let front = self.queue.front();
+        front.is_some_and(|front| front.flags.opaque && now.since(front.at) >= SCRIPT_PATIENCE)
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -247,7 +247,7 @@ fn lost_text(reason: PinReason) -> &'static str {
         }
         PinReason::Monitor => "the client is closed",
         PinReason::Wait => "0 replicas are answered",
-        PinReason::Unknown | PinReason::Module => {
+        PinReason::Unknown | PinReason::Module | PinReason::WhileBusy => {
             "the client gets -OUTCOMEUNKNOWN: it may have run"
         }
     }
@@ -265,6 +265,7 @@ fn pin_text(reason: PinReason) -> &'static str {
         PinReason::Wait => "asked of the node that ran the client's own writes",
         PinReason::Unknown => "nobody has described it, it may wait or change its connection",
         PinReason::Module => "it may wait or change its connection",
+        PinReason::WhileBusy => "it must not wait behind the script that it is about",
     }
 }
 

@@ -35,7 +35,8 @@ pub enum Refusal {
     ClusterDown,
     /// `-TRYAGAIN`.
     TryAgain,
-    /// `-UNBLOCKED`: a blocked client was let go because the node's role changed.
+    /// `-UNBLOCKED force unblock`: a blocked client was let go because the node's role changed. With other words it is an
+    /// answer: a stream was deleted, or CLIENT UNBLOCK was asked for an error.
     Unblocked,
 }
 
@@ -55,9 +56,8 @@ pub fn refusal(reply: &[u8]) -> Option<Refusal> {
         b"MASTERDOWN" => Some(Refusal::MasterDown),
         b"CLUSTERDOWN" => Some(Refusal::ClusterDown),
         b"TRYAGAIN" => Some(Refusal::TryAgain),
-        // By CLIENT UNBLOCK … ERROR: somebody wants the client to be told.
-        b"UNBLOCKED" if text.starts_with(b"UNBLOCKED client unblocked") => None,
-        b"UNBLOCKED" => Some(Refusal::Unblocked),
+        // Redis, `disconnectOrRedirectAllBlockedClients`.
+        b"UNBLOCKED" if text.starts_with(b"UNBLOCKED force unblock ") => Some(Refusal::Unblocked),
         _ => None,
     }
 }
@@ -77,6 +77,14 @@ mod tests {
         assert_eq!(refusal(by_role), Some(Refusal::Unblocked));
         assert_eq!(refusal(b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"), None);
         assert_eq!(refusal(b"-OOM command not allowed\r\n"), None);
+    }
+
+    #[test]
+    fn a_client_that_was_let_go_for_another_reason_has_its_answer() {
+        let role = b"-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)\r\n";
+        assert_eq!(refusal(role), Some(Refusal::Unblocked));
+        assert_eq!(refusal(b"-UNBLOCKED the stream key no longer exists\r\n"), None);
+        assert_eq!(refusal(b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"), None);
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub enum PinReason {
     Unknown,
     /// A module's command: likewise.
     Module,
+    /// A node takes it while a script keeps it busy, and it is about that script: in no database.
+    WhileBusy,
 }
 
 /// Commands about the client's own connection.
@@ -190,6 +192,9 @@ fn known(command: &'static Command, call: Call<'_>, mode: Mode) -> Way {
         Kind::Multi => Way::Pinned { target: by_mode(mode), reason: PinReason::Multi },
         Kind::Watch => Way::Pinned { target: by_mode(mode), reason: PinReason::Watch },
         Kind::Monitor => Way::Pinned { target: by_mode(mode), reason: PinReason::Monitor },
+        Kind::Module if command.flags.allow_busy() => {
+            Way::Pinned { target: by_mode(mode), reason: PinReason::WhileBusy }
+        }
         Kind::Module => {
             let target = if read_only { Target::Replica } else { Target::Primary };
             Way::Pinned { target, reason: PinReason::Module }
@@ -368,6 +373,15 @@ mod tests {
         assert_eq!(way_with("flushall", Mode::Split, &refuse, &none), rejected);
         assert_eq!(way_with("config set a b", Mode::Split, &refuse, &none), rejected);
         assert_ne!(way_with("config get a", Mode::Split, &refuse, &none), rejected);
+    }
+
+    #[test]
+    fn what_ends_a_script_does_not_queue_behind_it() {
+        for line in ["SCRIPT KILL", "FUNCTION KILL", "FUNCTION STATS", "SHUTDOWN NOSAVE"] {
+            let reason = PinReason::WhileBusy;
+            let pinned = Way::Pinned { target: Target::Primary, reason };
+            assert_eq!(way(line, Mode::Split), pinned, "{line}");
+        }
     }
 
     #[test]

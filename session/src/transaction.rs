@@ -22,6 +22,8 @@ pub enum Transaction {
     Lost,
     /// The connection was lost while only WATCH held: the next EXEC gets nil, as if a key had changed.
     WatchLost,
+    /// The node was busy with a script when MULTI came, and gave no connection for it: EXEC gets -EXECABORT.
+    Denied,
     /// As [`Self::WatchLost`], and MULTI has been sent since.
     WatchLostOpen,
 }
@@ -29,7 +31,7 @@ pub enum Transaction {
 impl Transaction {
     /// Between MULTI and EXEC as the client sees it, with no node behind it.
     pub fn is_imaginary(self) -> bool {
-        matches!(self, Self::Lost | Self::WatchLostOpen)
+        matches!(self, Self::Lost | Self::Denied | Self::WatchLostOpen)
     }
 
     /// Between MULTI and EXEC on a node.
