@@ -10,9 +10,19 @@ use crate::root;
 
 /// The binary of a release build.
 pub(crate) fn release() -> Result<PathBuf> {
-    println!("    $ cargo build --release --package redkeel");
+    build(&["--release"])
+}
+
+/// The binary of a debug build, as the integration tests have it.
+pub(crate) fn debug() -> Result<PathBuf> {
+    build(&[])
+}
+
+fn build(options: &[&str]) -> Result<PathBuf> {
+    println!("    $ cargo build --package redkeel {}", options.join(" "));
     let output = Command::new("cargo")
-        .args(["build", "--locked", "--release", "--package", "redkeel"])
+        .args(["build", "--locked", "--package", "redkeel"])
+        .args(options)
         .arg("--message-format=json-render-diagnostics")
         .current_dir(root())
         .stderr(Stdio::inherit())

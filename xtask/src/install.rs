@@ -32,6 +32,7 @@ pub(crate) const VALGRIND: Program =
     Program { name: "valgrind", apt: "valgrind", brew: "valgrind" };
 /// Namespaces are Linux' own: elsewhere the tests that want them say so and pass.
 pub(crate) const IP: Program = Program { name: "ip", apt: "iproute2", brew: "iproute2mac" };
+pub(crate) const TCLSH: Program = Program { name: "tclsh", apt: "tcl", brew: "tcl-tk" };
 const PYTHON: Program = Program { name: "python3", apt: "python3", brew: "python" };
 const NODE: Program = Program { name: "node", apt: "nodejs", brew: "node" };
 const NPM: Program = Program { name: "npm", apt: "npm", brew: "node" };
@@ -100,18 +101,14 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<()> {
 /// Installs the client libraries that tests drive, in the versions that `testkit/clients` pins,
 /// below `target/test-clients`: see `testkit::python` and `testkit::node`.
 pub(crate) fn client_libraries() -> Result<()> {
-    programs(&[PYTHON, NODE, NPM])?;
+    python()?;
+    programs(&[NODE, NPM])?;
     let from = root().join("testkit/clients");
     let to = testkit::client_libraries();
 
     let requirements = from.join("python/requirements.txt");
     once(&requirements, &to.join("python"), |folder| {
-        if output("python3", &["-m", "pip", "--version"]).is_none() {
-            apt(&["python3-pip"]).context("python3 has no pip")?;
-        }
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        pip.args(["--no-input", "--root-user-action", "ignore"]);
+        let mut pip = pip("install");
         pip.arg("--target").arg(folder).arg("--requirement").arg(&requirements);
         run_command(pip)
     })?;
@@ -128,8 +125,31 @@ pub(crate) fn client_libraries() -> Result<()> {
     })
 }
 
+/// Python with pip.
+pub(crate) fn python() -> Result<()> {
+    programs(&[PYTHON])?;
+    if output("python3", &["-m", "pip", "--version"]).is_none() {
+        apt(&["python3-pip"]).context("python3 has no pip")?;
+    }
+    Ok(())
+}
+
+/// `pip install` and its like, without questions and advice.
+pub(crate) fn pip(subcommand: &str) -> Command {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", subcommand, "--quiet", "--disable-pip-version-check", "--no-input"]);
+    if subcommand == "install" {
+        pip.args(["--root-user-action", "ignore"]);
+    }
+    pip
+}
+
 /// Fills `folder` anew unless a copy of `pins` in it says that these are installed already.
-fn once(pins: &Path, folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub(crate) fn once(
+    pins: &Path,
+    folder: &Path,
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
     let stamp = folder.join("installed");
     let wanted = fs::read(pins).with_context(|| format!("cannot read {}", pins.display()))?;
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {

@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod install;
 mod step;
+mod suites;
 mod test;
 
 use std::path::Path;
@@ -38,6 +39,11 @@ enum Task {
     /// Measures: `bench compare` against no proxy, HAProxy, twemproxy and Envoy.
     #[command(subcommand)]
     Bench(bench::Benchmark),
+    /// Runs Redis' own tests and redis-py's, directly and through Redkeel, and compares.
+    ///
+    /// Prints what passed, failed and was skipped; exits with 1 where a test passes directly and not through Redkeel
+    /// without being named in `xtask/suites/differences.toml`, or is named there and passes.
+    Suites(suites::Options),
     /// Writes the table of Redis commands from what the installed redis-server says.
     Commands {
         /// Write nothing; fail if the table would change.
@@ -51,6 +57,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Demo(options) => demo::run(&options),
         Task::Bench(benchmark) => bench::run(&benchmark),
+        Task::Suites(options) => suites::run(&options),
         Task::Commands { check } => commands::generate(check).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -11,6 +11,7 @@ use crate::commands;
 use crate::install::{self, HAPROXY, IP, REDIS_BENCHMARK, REDIS_CLI, REDIS_SERVER, TWEMPROXY};
 use crate::root;
 use crate::step::{output, run as run_program, step};
+use crate::suites;
 
 const NEXTEST_VERSION: &str = "0.9.143";
 const DENY_VERSION: &str = "0.20.2";
@@ -44,6 +45,7 @@ fn steps() -> Result<()> {
     cargo("build", "build --locked --workspace --all-targets")?;
     cargo("tests", "nextest run --locked --workspace --no-fail-fast")?;
     cargo("doc tests", "test --locked --workspace --doc --quiet")?;
+    step("Redis' own tests", suites::fast)?;
     step("instruction budgets", instructions::run)
 }
 

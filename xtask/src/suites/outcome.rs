@@ -1,0 +1,88 @@
+//! What became of the tests of one run of a suite.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One test's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Passed,
+    /// With what it said.
+    Failed(String),
+    Skipped,
+}
+
+/// The tests of one run by name; the second of the same name has ` #2` behind it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outcomes {
+    by_test: BTreeMap<String, Outcome>,
+}
+
+impl Outcomes {
+    pub(super) fn add(&mut self, test: &str, outcome: Outcome) {
+        let mut name = test.to_owned();
+        let mut number = 1;
+        while self.by_test.contains_key(&name) {
+            number += 1;
+            name = format!("{test} #{number}");
+        }
+        self.by_test.insert(name, outcome);
+    }
+
+    pub(super) fn get(&self, test: &str) -> Option<&Outcome> {
+        self.by_test.get(test)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Outcome)> {
+        self.by_test.iter().map(|(test, outcome)| (test.as_str(), outcome))
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for outcome in self.by_test.values() {
+            match outcome {
+                Outcome::Passed => tally.passed += 1,
+                Outcome::Failed(_) => tally.failed += 1,
+                Outcome::Skipped => tally.skipped += 1,
+            }
+        }
+        tally
+    }
+}
+
+/// How many passed, failed and were skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) passed: usize,
+    pub(super) failed: usize,
+    pub(super) skipped: usize,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} / {} / {}", self.passed, self.failed, self.skipped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_of_the_same_name_are_told_apart() {
+        let mut outcomes = Outcomes::default();
+        outcomes.add("DEL", Outcome::Passed);
+        outcomes.add("DEL", Outcome::Failed("no".into()));
+        outcomes.add("DEL", Outcome::Skipped);
+        assert_eq!(outcomes.get("DEL #2"), Some(&Outcome::Failed("no".into())));
+        assert_eq!(outcomes.tally().to_string(), "1 / 1 / 1");
+    }
+}
