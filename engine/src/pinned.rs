@@ -78,6 +78,25 @@ impl Engine {
         self.pin_as(key, target, standing)
     }
 
+    /// Has a spare connection like this one. What another client sends after a blocking command shall not overtake it
+    /// because a connection is opened first.
+    fn keep_warm(&mut self, like: Key) {
+        let Some(upstream) = self.upstreams.get(like) else {
+            return;
+        };
+        let (pool, node) = (upstream.pool, upstream.node);
+        let standing = Rc::clone(&upstream.standing);
+        let state = &self.pools[pool];
+        let full = state.counts.pinned >= state.max_pinned as u64;
+        if full || state.nodes[node].spare.iter().any(|(own, _)| *own == standing) {
+            return;
+        }
+        let key = self.open(pool, node, &standing, Sharing::Pinned(None));
+        let node = &mut self.pools[pool].nodes[node];
+        node.counts.pinned += 1;
+        node.spare.push((standing, key));
+    }
+
     /// Gives a pinned connection back once nothing needs it.
     pub(crate) fn release_if_done(&mut self, key: Key) {
         let Some(client) = self.clients.get_mut(key) else {
@@ -190,10 +209,10 @@ impl Engine {
         if may_write && !queued && self.own_connection_is_held(key) {
             return self.no_way(key, Target::Primary, NoWay::NoNode);
         }
-        let pinned = if reason == PinReason::WhileBusy {
-            self.pin_while_busy(key, target)
-        } else {
-            self.pin(key, target)
+        let pinned = match reason {
+            PinReason::WhileBusy => self.pin_while_busy(key, target),
+            PinReason::Blocking { .. } => self.pin(key, target).inspect(|own| self.keep_warm(*own)),
+            _ => self.pin(key, target),
         };
         let upstream = match pinned {
             Ok(upstream) => upstream,
