@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use testkit::{Client, RedisServer, Redkeel, Value, bulk, eventually, simple};
+use testkit::{Client, RedisServer, Redkeel, Value, bulk, error_text, eventually, simple};
 
 use crate::common::{LISTENERS, SOON, proxy, ready, replicated};
 use crate::connection::{Connection, command};
@@ -283,4 +283,20 @@ fn wait_counts_the_replicas_that_have_the_clients_writes() {
     assert_eq!(client.command(["WAIT", "2", "300"]), Value::Integer(1));
     nodes[2].cont();
     assert_eq!(client.command(["WAIT", "2", "0"]), Value::Integer(2));
+}
+
+#[test]
+fn a_stream_that_is_deleted_ends_the_wait_with_the_servers_error() {
+    let server = RedisServer::start();
+    let redkeel = start(&server);
+    let replies = [server.address().clone(), redkeel.address_in("main", "split")].map(|address| {
+        server.cli(["XGROUP", "CREATE", "stream", "group", "$", "MKSTREAM"]);
+        let mut waiter = Client::connect(address);
+        waiter.send(["XREADGROUP", "GROUP", "group", "me", "BLOCK", "0", "STREAMS", "stream", ">"]);
+        wait_blocked(&server, 1);
+        server.cli(["DEL", "stream"]);
+        error_text(&waiter.receive()).unwrap()
+    });
+    assert_eq!(replies[1], replies[0]);
+    assert!(replies[0].starts_with("UNBLOCKED "), "{replies:?}");
 }

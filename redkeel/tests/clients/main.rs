@@ -9,6 +9,7 @@
 
 mod behaviour;
 mod blocking;
+mod busy;
 mod common;
 mod connection;
 mod conversations;

@@ -187,3 +187,29 @@ fn keyspace_events_arrive() {
         assert_eq!(listener.receive(), Value::Array(expected));
     }
 }
+
+#[test]
+fn confirmations_come_though_replies_are_switched_off() {
+    let server = RedisServer::start();
+    let redkeel = start(&server);
+    for address in [server.address(), &redkeel.address()] {
+        for hello in ["2", "3"] {
+            let mut client = Client::connect(address.clone());
+            client.command(["HELLO", hello]);
+            client.send(["CLIENT", "REPLY", "OFF"]);
+            client.send(["SUBSCRIBE", "news"]);
+            let parts = |value: Value| match value {
+                Value::Array(parts) | Value::Push(parts) => parts,
+                other => panic!("{other:?}"),
+            };
+            let confirmed = [bulk("subscribe"), bulk("news"), Value::Integer(1)];
+            assert_eq!(parts(client.receive()), confirmed, "{address}, RESP{hello}");
+            server.cli(["PUBLISH", "news", "hello"]);
+            let expected = message("message", &["news", "hello"]);
+            assert_eq!(parts(client.receive()), expected, "{address}, RESP{hello}");
+            client.send(["UNSUBSCRIBE", "news"]);
+            let confirmed = [bulk("unsubscribe"), bulk("news"), Value::Integer(0)];
+            assert_eq!(parts(client.receive()), confirmed, "{address}, RESP{hello}");
+        }
+    }
+}
