@@ -29,6 +29,19 @@ impl Outcomes {
         self.by_test.insert(name, outcome);
     }
 
+    /// Takes over what passed in a second attempt and not in this one; returns those tests.
+    pub(super) fn take_passed(&mut self, again: &Self) -> Vec<String> {
+        let passed = again.iter().filter(|(_, outcome)| **outcome == Outcome::Passed);
+        let mut taken = Vec::new();
+        for (test, _) in passed.filter(|(test, _)| self.get(test) != Some(&Outcome::Passed)) {
+            taken.push(test.to_owned());
+        }
+        self.by_test.extend(taken.iter().map(|test| (test.clone(), Outcome::Passed)));
+        // What kept the first attempt from going on did not keep the second.
+        self.by_test.retain(|test, _| !test.starts_with('(') || again.get(test).is_some());
+        taken
+    }
+
     pub(super) fn get(&self, test: &str) -> Option<&Outcome> {
         self.by_test.get(test)
     }
@@ -75,6 +88,21 @@ impl fmt::Display for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_attempt_adds_what_passed() {
+        let mut first = Outcomes::default();
+        first.add("A", Outcome::Passed);
+        first.add("B", Outcome::Failed("no".into()));
+        first.add("C", Outcome::Failed("no".into()));
+        first.add("(the unit goes on)", Outcome::Failed("hangs".into()));
+        let mut second = Outcomes::default();
+        second.add("B", Outcome::Passed);
+        second.add("C", Outcome::Failed("no".into()));
+        second.add("D", Outcome::Passed);
+        assert_eq!(first.take_passed(&second), ["B", "D"]);
+        assert_eq!(first.tally().to_string(), "3 / 1 / 0");
+    }
 
     #[test]
     fn tests_of_the_same_name_are_told_apart() {

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::Protocol;
 use super::differences::Differences;
 use super::outcome::{Outcome, Outcomes, Tally};
-use super::scene::Nodes;
+use super::scene::{Nodes, Route};
+use super::{Protocol, Run};
 
 /// How much of what a failed test said is shown; the rest is in its log.
 const LINES: usize = 4;
 
 /// One suite in one protocol before the same nodes, directly and through Redkeel.
 pub(super) struct Case {
-    pub(super) suite: String,
+    pub(super) suite: &'static str,
     pub(super) protocol: Protocol,
     pub(super) nodes: Nodes,
     pub(super) direct: Outcomes,
@@ -41,26 +41,25 @@ impl Verdict {
         let mut totals: BTreeMap<(Protocol, Nodes), (Tally, Tally, usize)> = BTreeMap::new();
         let mut differing = BTreeSet::new();
         for case in cases {
-            let known = verdict.compare(case, differences);
+            let (worse, known) = case.worse(differences);
+            verdict.worse.extend(worse);
             let (direct, through) = (case.direct.tally(), case.through.tally());
-            verdict.line(&case.suite, case.protocol, case.nodes, direct, through, known.len());
+            verdict.line(case.suite, case.protocol, case.nodes, direct, through, known.len());
             if case.suite.starts_with("unit/") {
                 let total = totals.entry((case.protocol, case.nodes)).or_default();
                 total.0 += direct;
                 total.1 += through;
                 total.2 += known.len();
             }
-            differing.extend(known.into_iter().map(|test| (case.suite.clone(), test)));
+            differing.extend(known.into_iter().map(|test| (case.suite, test)));
         }
         for ((protocol, nodes), (direct, through, known)) in totals {
             verdict.line("all units", protocol, nodes, direct, through, known);
         }
-        let suites: BTreeSet<&str> = cases.iter().map(|case| case.suite.as_str()).collect();
+        let suites: BTreeSet<&str> = cases.iter().map(|case| case.suite).collect();
         for suite in suites {
             let tests = differences.of(suite).flat_map(|difference| &difference.tests);
-            for test in
-                tests.filter(|test| !differing.contains(&(suite.to_owned(), (*test).clone())))
-            {
+            for test in tests.filter(|test| !differing.contains(&(suite, (*test).clone()))) {
                 verdict.stale.push(format!("{suite}: {test}"));
             }
         }
@@ -82,10 +81,19 @@ impl Verdict {
             "| {suite} | {protocol} | {nodes} | {direct} | {through} | {known} |"
         );
     }
+}
 
-    /// Returns the tests that differ as they are known to.
-    fn compare(&mut self, case: &Case, differences: &Differences) -> Vec<String> {
-        let Case { suite, protocol, nodes, direct, through } = case;
+impl Case {
+    /// The same through Redkeel, once more.
+    pub(super) fn again(&self) -> Run {
+        let Self { suite, protocol, nodes, .. } = *self;
+        Run { suite, protocol, nodes, route: Route::Through, attempt: 2 }
+    }
+
+    /// What is worse through Redkeel, and the tests that differ as they are known to.
+    pub(super) fn worse(&self, differences: &Differences) -> (Vec<String>, Vec<String>) {
+        let Self { suite, protocol, nodes, direct, through } = self;
+        let mut worse = Vec::new();
         let mut known: Vec<String> =
             differences.skipped(suite).into_iter().map(str::to_owned).collect();
         known.retain(|test| direct.get(test) == Some(&Outcome::Skipped));
@@ -96,7 +104,7 @@ impl Verdict {
             } else {
                 let why: Vec<&str> = why.lines().take(LINES).collect();
                 let why = why.join("\n    ");
-                self.worse.push(format!("{suite}, {protocol}, {nodes}: {test}\n    {why}"));
+                worse.push(format!("{suite}, {protocol}, {nodes}: {test}\n    {why}"));
             }
         };
         for (test, _) in direct.iter().filter(|(_, outcome)| **outcome == Outcome::Passed) {
@@ -115,9 +123,9 @@ impl Verdict {
         if not_reached > 0 {
             let text =
                 format!("{suite}, {protocol}, {nodes}: {not_reached} tests were not reached");
-            self.worse.push(text);
+            worse.push(text);
         }
-        known
+        (worse, known)
     }
 }
 
@@ -135,7 +143,7 @@ mod tests {
 
     fn verdict(direct: &[(&str, Outcome)], through: &[(&str, Outcome)], known: &str) -> Verdict {
         let case = Case {
-            suite: "unit/x".into(),
+            suite: "unit/x",
             protocol: Protocol::Resp2,
             nodes: Nodes::One,
             direct: outcomes(direct),
