@@ -119,7 +119,10 @@ pub(crate) fn client_libraries() -> Result<()> {
             fs::copy(from.join("node").join(file), folder.join(file))?;
         }
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]);
+        // The versions and checksums of the lock file. `npm ci` would refuse it where a registry lacks what only other
+        // platforms need.
+        npm.args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        npm.args(["--loglevel", "error"]);
         npm.current_dir(folder);
         run_command(npm)
     })
