@@ -86,9 +86,8 @@ impl Engine {
         };
         let (pool, node) = (upstream.pool, upstream.node);
         let standing = Rc::clone(&upstream.standing);
-        let state = &self.pools[pool];
-        let full = state.counts.pinned >= state.max_pinned as u64;
-        if full || state.nodes[node].spare.iter().any(|(own, _)| *own == standing) {
+        let spare = &self.pools[pool].nodes[node].spare;
+        if spare.iter().any(|(own, _)| *own == standing) || !self.has_room_for_spare(pool) {
             return;
         }
         let key = self.open(pool, node, &standing, Sharing::Pinned(None));

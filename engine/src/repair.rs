@@ -68,7 +68,7 @@ impl Engine {
         };
         // Between MULTI and EXEC it would be queued itself: it goes beside the transaction.
         let over = if self.transaction_of(key).is_open() {
-            self.lane(pool, node, &standing).ok()
+            self.lane(pool, node, &standing, true).ok()
         } else {
             Some(upstream_key)
         };

@@ -177,7 +177,7 @@ impl Engine {
         });
         let login = own.or_else(|| upstream.standing.login.clone());
         let standing: Rc<Standing> = self.intern(Standing { login, ..Standing::default() });
-        let Ok(lane) = self.lane(pool, node, &standing) else {
+        let Ok(lane) = self.lane(pool, node, &standing, false) else {
             return false;
         };
         let id = id.to_string();

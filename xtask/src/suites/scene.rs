@@ -10,6 +10,9 @@ use testkit::{RedisServer, Redkeel, Signal};
 /// Longer than the drain of a Redkeel whose clients have gone.
 const EXIT: Duration = Duration::from_secs(40);
 
+/// Some tests keep a server busy for as long as the machine takes for them.
+const REQUEST: &str = "60s";
+
 /// The nodes, and the mode of Redkeel's listener before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Nodes {
@@ -78,8 +81,10 @@ impl Scene {
                 Nodes::Three => "write",
             };
             Redkeel::builder(binary)
-                .args(["--listen", "127.0.0.1:0", "--mode", mode])
-                .args(["--servers", &addresses.join(",")])
+                .config(&format!(
+                    "[pool.main]\nlisten = \"127.0.0.1:0\"\nmode = \"{mode}\"\nservers = {addresses:?}\n\
+                     [pool.main.timeouts]\nrequest = \"{REQUEST}\"\n"
+                ))
                 .start()
         });
         Self { redkeel, nodes: servers }
