@@ -103,6 +103,8 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
         clients,
         clients_total,
         clients_refused_total,
+        login_failures_total,
+        logins_refused_total,
         clients_slow_closed_total,
         reads_total,
         writes_total,
@@ -123,6 +125,8 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
     total.clients += clients;
     total.clients_total += clients_total;
     total.clients_refused_total += clients_refused_total;
+    total.login_failures_total += login_failures_total;
+    total.logins_refused_total += logins_refused_total;
     total.clients_slow_closed_total += clients_slow_closed_total;
     total.reads_total += reads_total;
     total.writes_total += writes_total;

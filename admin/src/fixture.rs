@@ -98,12 +98,14 @@ pub(crate) fn counts(factor: u64) -> WorkerCounts {
         clients: 7,
         clients_total: 20,
         clients_refused_total: 3,
+        login_failures_total: 21,
+        logins_refused_total: 22,
         clients_slow_closed_total: 1,
         reads_total: 9_000,
         writes_total: 1_000,
         client_bytes_in_total: 300_000,
         client_bytes_out_total: 900_000,
-        errors_total: [11, 12, 13, 14, 15, 16, 17, 18, 19],
+        errors_total: [11, 12, 13, 14, 15, 16, 17, 18, 10, 19],
         held: 2,
         held_bytes: 128,
         held_total: 31,
@@ -311,8 +313,10 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             retries: 2,
             max_pinned: 10,
             max_lanes: 10,
+            login_failures: 10,
         },
         upstream: config::Upstream { credentials: None, connections: 1 },
+        users: Vec::new(),
     }
 }
 

@@ -139,6 +139,10 @@ metrics! {
         "Clients accepted";
     POOL_CLIENTS_REFUSED = "redkeel_pool_clients_refused_total", Counter, None, ["pool"],
         "Clients turned away because of `max_clients`";
+    POOL_LOGIN_FAILURES = "redkeel_pool_login_failures_total", Counter, None, ["pool"],
+        "Logins that failed for a wrong user or password, here or at a node";
+    POOL_LOGINS_REFUSED = "redkeel_pool_logins_refused_total", Counter, None, ["pool"],
+        "Logins refused unseen because of `login_failures`";
     POOL_CLIENTS_SLOW_CLOSED = "redkeel_pool_clients_slow_closed_total", Counter, None, ["pool"],
         "Clients closed because they did not read their replies";
     POOL_COMMANDS = "redkeel_pool_commands_total", Counter, None, ["pool", "kind"],

@@ -26,14 +26,16 @@ mod source;
 mod suggest;
 mod syntax;
 mod tree;
+mod user;
+mod users;
 
 pub use arguments::{Overrides, from_command_line};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use load::{Context, Loaded, load};
 pub use model::{
     Admin, Auth, Config, Credentials, Dns, Endpoint, Health, Limits, Listener, Log, LogFormat,
-    LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, Sentinel, ServerName, Source,
-    TcpRole, Timeouts, Upstream,
+    LogLevel, Mode, NodeOptions, PasswordDigest, Patterns, Pool, Reads, RetryWrites, Secret,
+    Sentinel, ServerName, Source, TcpRole, Timeouts, Upstream, User, authenticate,
 };
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;

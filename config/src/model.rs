@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use routing::Balance;
 
+pub use crate::user::{PasswordDigest, Patterns, User, authenticate};
+
 /// A whole, checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -152,6 +154,8 @@ pub struct Pool {
     pub limits: Limits,
     /// How the nodes are reached.
     pub upstream: Upstream,
+    /// With `auth = "users"`: at least one.
+    pub users: Vec<User>,
 }
 
 impl Pool {
@@ -260,6 +264,8 @@ impl Reads {
 pub enum Auth {
     /// The nodes: a client's AUTH goes to them.
     PassThrough,
+    /// Redkeel, by the pool's users: the nodes see `upstream`'s credentials.
+    Users,
     /// Nobody: the nodes see `upstream`'s credentials.
     None,
 }
@@ -343,12 +349,14 @@ pub struct Limits {
     pub max_pinned: usize,
     /// Lanes per worker and node.
     pub max_lanes: usize,
+    /// Different wrong passwords from one address within 10 s; 0: any number.
+    pub login_failures: u32,
 }
 
 /// How the nodes are reached.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
-    /// Credentials for the probes, and with `auth = "none"` for the clients' commands.
+    /// Credentials for the probes, and with `auth = "none"` and `"users"` for the clients' commands.
     pub credentials: Option<Credentials>,
     /// Shared connections per worker, node, database, protocol and credentials.
     pub connections: usize,

@@ -8,6 +8,7 @@ use topology::{NodeId, Time};
 use config::Mode;
 
 use crate::buffer::Output;
+use crate::conn::Peer;
 use crate::slots::Key;
 use crate::window::Window;
 
@@ -23,6 +24,7 @@ pub(crate) struct Client {
     pub(crate) id: u64,
     pub(crate) pool: usize,
     pub(crate) mode: Mode,
+    pub(crate) peer: Peer,
     pub(crate) talk: Conversation,
     /// What was read and could not be handled yet.
     pub(crate) input: Vec<u8>,

@@ -1,5 +1,7 @@
 //! How the I/O layer and the engine name connections, and what the engine asks of the I/O layer.
 
+use std::net::SocketAddr;
+
 use topology::{Address, Evidence};
 
 use crate::slots::Key;
@@ -45,6 +47,15 @@ impl ConnId {
             generation: ((self.0 & !UPSTREAM) >> 32) as u32,
         }
     }
+}
+
+/// Between which addresses a client is connected; none for a unix socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's own.
+    pub address: Option<SocketAddr>,
+    /// The one that it connected to.
+    pub local: Option<SocketAddr>,
 }
 
 /// What the engine asks of the I/O layer, in order.

@@ -25,6 +25,7 @@ mod gather;
 mod hold;
 mod input;
 mod local;
+mod login;
 mod pinned;
 mod pool;
 mod raw;
@@ -48,7 +49,7 @@ use std::sync::Arc;
 
 use config::Mode;
 use resp::RequestScanner;
-use session::{Conversation, Standing};
+use session::Standing;
 use topology::{PoolId, Snapshot, Time, WorkerCounts};
 
 use crate::buffer::BufferPool;
@@ -60,7 +61,8 @@ use crate::timers::Timers;
 use crate::upstream::Upstream;
 use crate::window::Window;
 
-pub use conn::{Action, ConnId, Gone};
+pub use conn::{Action, ConnId, Gone, Peer};
+pub use session::LoginFailures;
 
 /// One worker's data plane.
 #[derive(Debug)]
@@ -91,6 +93,8 @@ pub struct Engine {
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
+    /// Shared by all workers.
+    logins: Arc<LoginFailures>,
 }
 
 /// What a worker is built from.
@@ -134,7 +138,13 @@ impl Engine {
             next_client_id: settings.worker as u64 + 1,
             client_id_step: settings.workers.max(1) as u64,
             draining: false,
+            logins: Arc::default(),
         }
+    }
+
+    /// Counts wrong passwords together with other workers.
+    pub fn share_login_failures(&mut self, with: Arc<LoginFailures>) {
+        self.logins = with;
     }
 
     /// A turn begins at `now`, which never goes back.
@@ -157,12 +167,17 @@ impl Engine {
         self.snapshot_version
     }
 
-    /// A client connected to a listener of `pool`.
+    /// A client connected to a listener of `pool`, by a unix socket.
     pub fn accept(&mut self, pool: PoolId, mode: Mode) -> ConnId {
+        self.accept_from(pool, mode, Peer::default())
+    }
+
+    /// A client connected to a listener of `pool`.
+    pub fn accept_from(&mut self, pool: PoolId, mode: Mode, peer: Peer) -> ConnId {
         let index = pool.0 as usize;
         let id = self.next_client_id;
         self.next_client_id += self.client_id_step;
-        let standing = Rc::clone(&self.pools[index].standing);
+        let talk = self.pools[index].newcomer();
         let counts = &mut self.pools[index].counts;
         counts.clients += 1;
         counts.clients_total += 1;
@@ -170,7 +185,8 @@ impl Engine {
             id,
             pool: index,
             mode,
-            talk: Conversation::new(standing),
+            peer,
+            talk,
             input: Vec::new(),
             partial: None,
             output: buffer::Output::default(),

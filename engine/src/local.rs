@@ -17,6 +17,11 @@ use crate::input::Step;
 use crate::slots::Key;
 use crate::upstream::PendingKind;
 
+/// In Redis' words (networking.c `helloCommand`).
+const HELLO_NEEDS_LOGIN: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+    HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+    the same time";
+
 impl Engine {
     pub(crate) fn local(&mut self, key: Key, call: Call<'_>, bytes: &[u8], local: Local) -> Step {
         let queued = self.transaction_of(key).is_open();
@@ -42,6 +47,11 @@ impl Engine {
             Local::Auth => self.auth(key, call, bytes),
             Local::Hello => self.hello(key, call),
             Local::Client => self.client_command(key, call, bytes),
+            Local::WhoAmI => {
+                let name = self.user_name(key);
+                self.reply(key, |out, _| resp::write_bulk(out, name.as_bytes()));
+                Step::Done
+            }
         }
     }
 
@@ -99,7 +109,7 @@ impl Engine {
             return Step::Done;
         };
         client.special = None;
-        client.talk = session::Conversation::new(Rc::clone(&self.pools[client.pool].standing));
+        client.talk = self.pools[client.pool].newcomer();
         self.reply_simple(key, "RESET")
     }
 
@@ -117,8 +127,13 @@ impl Engine {
         };
         let own_login = self.pools[client.pool].settings.auth == Auth::PassThrough;
         let reply = local == Local::Client && call.arg(1).eq_ignore_ascii_case(b"REPLY");
-        if reply || (logs_in && !own_login) {
-            let what = if reply { "CLIENT REPLY" } else { "AUTH" };
+        let who_am_i = local == Local::WhoAmI;
+        if reply || who_am_i || (logs_in && !own_login) {
+            let what = match local {
+                Local::Client => "CLIENT REPLY",
+                Local::WhoAmI => "ACL WHOAMI",
+                _ => "AUTH",
+            };
             let text = format!("ERR {what} is not allowed in transactions");
             self.set_transaction(key, Transaction::Refused);
             return self.command_error(key, &text);
@@ -170,6 +185,12 @@ impl Engine {
             Ok(login) => login,
             Err(text) => return self.command_error(key, &text),
         };
+        if self.knows_users(key) {
+            return match self.log_in(key, &login) {
+                Ok(()) => self.reply_simple(key, "OK"),
+                Err(text) => self.denied(key, &text),
+            };
+        }
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
@@ -182,6 +203,9 @@ impl Engine {
             );
         }
         let standing = Standing { login: Some(login), ..(*client.talk.standing).clone() };
+        if let Err(text) = self.may_try(key) {
+            return self.denied(key, &text);
+        }
         let standing = self.intern(standing);
         if self.has_pin(key) {
             return self.hooked(key, bytes, Hook::Standing(standing));
@@ -201,6 +225,18 @@ impl Engine {
             Ok(hello) => hello,
             Err(text) => return self.command_error(key, &text),
         };
+        if self.knows_users(key) {
+            if let Some(Err(text)) = hello.login.as_ref().map(|login| self.log_in(key, login)) {
+                return self.denied(key, &text);
+            }
+            if self.is_stranger(key) {
+                return self.denied(key, HELLO_NEEDS_LOGIN);
+            }
+        } else if hello.login.is_some()
+            && let Err(text) = self.may_try(key)
+        {
+            return self.denied(key, &text);
+        }
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
@@ -343,13 +379,17 @@ impl Engine {
             bytes.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
         };
         let standing = &client.talk.standing;
-        let user = standing.login.as_ref().and_then(|login| login.username.as_deref());
+        let address = |address: Option<std::net::SocketAddr>| {
+            address.map(|address| address.to_string()).unwrap_or_default()
+        };
         format!(
-            "id={} name={} db={} user={} resp={} lib-name={} lib-ver={}\n",
+            "id={} addr={} laddr={} name={} db={} user={} resp={} lib-name={} lib-ver={}\n",
             client.id,
+            address(client.peer.address),
+            address(client.peer.local),
             text(&client.talk.name),
             standing.database,
-            String::from_utf8_lossy(user.unwrap_or(b"default")),
+            self.user_name(key),
             if standing.protocol == resp::Protocol::Resp3 { 3 } else { 2 },
             text(&client.talk.lib_name),
             text(&client.talk.lib_version),
@@ -371,6 +411,11 @@ impl Engine {
             return self.no_way(key, home, why);
         }
         self.hooked(key, bytes, Hook::Tracking(on.then(|| bytes.to_vec())))
+    }
+
+    fn denied(&mut self, key: Key, text: &str) -> Step {
+        self.deny(key, text);
+        Step::Done
     }
 
     fn command_error(&mut self, key: Key, text: &str) -> Step {
@@ -414,6 +459,7 @@ impl Engine {
         if let Some(error) =
             client.special.as_mut().and_then(|special| special.standing_error.take())
         {
+            self.note_refusal(key, standing, &error);
             self.reply(key, |out, _| out.extend_from_slice(&error));
             return Ensured::Answered;
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config::Config;
+use engine::Peer;
 use mio::{Events, Interest, Poll, Token, Waker};
 use topology::WorkerHandle;
 
@@ -120,13 +121,18 @@ impl Acceptor {
                 return false;
             };
             let accepted = match &listener.kind {
-                Kind::Tcp(socket) => socket.accept().map(|(stream, _)| Stream::Tcp(stream)),
-                Kind::Unix(socket, _) => socket.accept().map(|(stream, _)| Stream::Unix(stream)),
+                Kind::Tcp(socket) => {
+                    socket.accept().map(|(stream, from)| (Stream::Tcp(stream), Some(from)))
+                }
+                Kind::Unix(socket, _) => {
+                    socket.accept().map(|(stream, _)| (Stream::Unix(stream), None))
+                }
             };
             match accepted {
-                Ok(stream) => {
+                Ok((stream, address)) => {
                     self.starved = false;
-                    self.assign(index, stream);
+                    let peer = Peer { address, local: stream.local() };
+                    self.assign(index, stream, peer);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // The client went away before it was accepted.
@@ -150,7 +156,7 @@ impl Acceptor {
         true
     }
 
-    fn assign(&self, index: usize, stream: Stream) {
+    fn assign(&self, index: usize, stream: Stream, peer: Peer) {
         let Some(listener) = self.listeners.get(index) else {
             return;
         };
@@ -174,6 +180,6 @@ impl Acceptor {
         clients.fetch_add(1, Ordering::Relaxed);
         worker.add_client();
         stream.tune();
-        worker.post(Letter::Accept(stream, origin));
+        worker.post(Letter::Accept(stream, origin, peer));
     }
 }

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use config::{Config, Mode};
+use engine::LoginFailures;
 use topology::{Evidence, Mail, PoolId, Published, Time, WorkerHandle, Workers};
 
 use crate::accept::Acceptor;
@@ -69,6 +70,7 @@ pub fn start(
     let bound = listeners.iter().map(|listener| listener.bound.clone()).collect();
     let pool_clients: PoolClients =
         Arc::new(config.pools.iter().map(|_| AtomicUsize::new(0)).collect());
+    let logins = Arc::new(LoginFailures::default());
     let mut mailboxes = Vec::new();
     let mut threads = Vec::new();
     for index in 0..config.workers.max(1) {
@@ -78,6 +80,7 @@ pub fn start(
             published: Arc::clone(published),
             evidence: Arc::clone(&evidence),
             pool_clients: Arc::clone(&pool_clients),
+            logins: Arc::clone(&logins),
             origin,
         })?;
         let wake = Arc::clone(&mailbox);

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use engine::Peer;
 use mio::Waker;
 use topology::{Mail, PoolId, WorkerHandle};
 
@@ -14,7 +15,7 @@ use crate::socket::Stream;
 #[derive(Debug)]
 pub(crate) enum Letter {
     /// A new client.
-    Accept(Stream, Origin),
+    Accept(Stream, Origin, Peer),
     /// A client of this pool was turned away because of `max_clients`.
     Refused(PoolId),
     /// From the control plane or the administration.

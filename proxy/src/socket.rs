@@ -1,7 +1,7 @@
 //! One stream socket, TCP or unix, and what the event loop knows of it.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use engine::ConnId;
@@ -27,6 +27,14 @@ impl Stream {
         };
         stream.tune();
         Ok(stream)
+    }
+
+    /// The address that a client has connected to.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
     }
 
     /// Small requests leave at once; a dead peer is found. Neither is worth losing a connection for.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use config::Config;
-use engine::{Action, ConnId, Engine, Gone, Settings};
+use engine::{Action, ConnId, Engine, Gone, LoginFailures, Settings};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
 use topology::{Mail, PoolId, Published, Time};
@@ -37,6 +37,7 @@ pub(crate) struct Parts {
     pub(crate) published: Arc<Published>,
     pub(crate) evidence: EvidenceSink,
     pub(crate) pool_clients: PoolClients,
+    pub(crate) logins: Arc<LoginFailures>,
     pub(crate) origin: Instant,
 }
 
@@ -47,6 +48,7 @@ pub(crate) struct Worker {
     published: Arc<Published>,
     evidence: EvidenceSink,
     pool_clients: PoolClients,
+    logins: Arc<LoginFailures>,
     origin: Instant,
     mailbox: Arc<Mailbox>,
 }
@@ -67,6 +69,7 @@ impl Worker {
             published: parts.published,
             evidence: parts.evidence,
             pool_clients: parts.pool_clients,
+            logins: parts.logins,
             origin: parts.origin,
             mailbox: Arc::clone(&mailbox),
         };
@@ -75,7 +78,8 @@ impl Worker {
 
     /// Turns until it is told to stop, or is drained.
     pub(crate) fn run(self) {
-        let engine = Engine::new(&self.settings);
+        let mut engine = Engine::new(&self.settings);
+        engine.share_login_failures(Arc::clone(&self.logins));
         Turner {
             engine,
             worker: self,
@@ -414,8 +418,8 @@ impl Turner {
         self.worker.mailbox.empty(&mut letters);
         for letter in letters.drain(..) {
             match letter {
-                Letter::Accept(stream, Origin { pool, mode }) => {
-                    let conn = self.engine.accept(pool, mode);
+                Letter::Accept(stream, Origin { pool, mode }, peer) => {
+                    let conn = self.engine.accept_from(pool, mode, peer);
                     self.insert(conn, stream, Some(pool), Interest::READABLE);
                 }
                 Letter::Refused(pool) => self.engine.count_refused_client(pool),

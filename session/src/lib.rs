@@ -3,15 +3,19 @@
 //! Pure: classification of commands, the answers that Redkeel gives itself, the state that a client
 //! expects its connection to have (database, protocol, name, transaction, subscriptions).
 
+mod access;
 mod answer;
 mod blocking;
 mod call;
 mod classify;
 mod client;
 mod conversation;
+mod failures;
+mod glob;
 mod subscriptions;
 mod transaction;
 
+pub use access::Access;
 pub use answer::{Refusal, error, refusal};
 pub use blocking::with_remaining;
 pub use call::Call;
@@ -20,6 +24,7 @@ pub use client::{
     AuthRequest, ClientCommand, HelloRequest, ReplyMode, parse_auth, parse_client, parse_hello,
     parse_select,
 };
-pub use conversation::{Conversation, HiddenBytes, Login, Standing};
+pub use conversation::{Conversation, HiddenBytes, Login, Standing, Who};
+pub use failures::{LoginFailures, Origin};
 pub use subscriptions::{PubSubValue, Subscriptions, pubsub_value, without_confirmed};
 pub use transaction::{Effect, Transaction, effect, element};

@@ -9,10 +9,12 @@ mod listener;
 mod name_servers;
 mod password;
 mod quantity;
+mod rules;
 mod sentinels;
 mod server;
 mod size;
 mod text;
+mod user_password;
 
 pub(crate) use address::{AdminAddress, ListenAddress};
 pub(crate) use choice::{Choice, Variant};
@@ -22,10 +24,12 @@ pub(crate) use integer::Integers;
 pub(crate) use listener::{ListenerEntry, Listeners, ModeName};
 pub(crate) use name_servers::NameServers;
 pub(crate) use password::{Password, Passwords};
+pub(crate) use rules::{CommandRules, NamePatterns};
 pub(crate) use sentinels::Sentinels;
 pub(crate) use server::{Servers, parse_server};
 pub(crate) use size::{GB, KB, MB, Sizes};
 pub(crate) use text::{Flag, Text};
+pub(crate) use user_password::{UserPassword, UserPasswords};
 
 use crate::diagnostics::Report;
 use crate::options::Later;

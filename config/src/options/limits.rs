@@ -17,6 +17,7 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &RETRIES,
         &MAX_PINNED,
         &MAX_LANES,
+        &LOGIN_FAILURES,
     ],
     tables: &[],
     later: &[],
@@ -95,4 +96,15 @@ pub(crate) static MAX_LANES: Setting<Integers<usize>> = Setting {
     meaning: "Lanes (shared connections) per worker and node.",
     more: "There is one set for each database, protocol version and credentials in use; unused ones close after \
            60 s. Not less than `connections` of `upstream`.",
+};
+
+pub(crate) static LOGIN_FAILURES: Setting<Integers<u32>> = Setting {
+    key: "login_failures",
+    kind: Integers { least: 0, most: 1_000 },
+    default: || 10,
+    meaning: "Different wrong passwords that one address may try within 10 s; 0: any number.",
+    more: "Further AUTHs from there are refused unseen, the right ones too, until the oldest of the failures is 10 s old; clients that are \
+           logged in do not notice. The same wrong password counts once: a service with an outdated one \
+           does not lock out its neighbours. IPv6 addresses count by their /64, unix sockets do not count. Where clients come through a \
+           balancer they all share its address, unless it speaks the PROXY protocol.",
 };

@@ -28,7 +28,7 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &REFUSE,
         &ZONE,
     ],
-    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream"],
+    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream", "users"],
     later: &[
         Later {
             key: "cluster",
@@ -45,12 +45,8 @@ pub(crate) static TABLE: OptionTable = OptionTable {
             instead: "clients connect without TLS; let a TLS terminator (stunnel, HAProxy) stand before a unix socket listener",
             harmless: never,
         },
-        Later { key: "users", instead: USE_PASS_THROUGH, harmless: never },
     ],
 };
-
-const USE_PASS_THROUGH: &str =
-    "with `auth = \"pass-through\"` the nodes check the clients' credentials";
 
 /// What says where a pool's nodes come from.
 pub(crate) const SOURCES: [&str; 2] = ["servers", "sentinel"];
@@ -160,16 +156,21 @@ pub(crate) static AUTH: Setting<Choice<Auth>> = Setting {
                 meaning: "a client's AUTH goes to the nodes; until then it has none",
             },
             Variant {
+                name: "users",
+                value: Auth::Users,
+                meaning: "Redkeel checks them, and what each of `users` may do; the nodes see the credentials of `upstream`",
+            },
+            Variant {
                 name: "none",
                 value: Auth::None,
                 meaning: "clients need no credentials; the nodes see those of `upstream`",
             },
         ],
-        later: &[Later { key: "users", instead: USE_PASS_THROUGH, harmless: never }],
+        later: &[],
     },
     default: || Auth::PassThrough,
     meaning: "Who checks a client's credentials.",
-    more: "",
+    more: "Wrong passwords are limited by `login_failures`.",
 };
 
 pub(crate) static MAX_LAG: Setting<Durations> = Setting {
