@@ -103,6 +103,8 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
         clients,
         clients_total,
         clients_refused_total,
+        clients_denied_total,
+        clients_headerless_total,
         login_failures_total,
         logins_refused_total,
         clients_slow_closed_total,
@@ -125,6 +127,8 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
     total.clients += clients;
     total.clients_total += clients_total;
     total.clients_refused_total += clients_refused_total;
+    total.clients_denied_total += clients_denied_total;
+    total.clients_headerless_total += clients_headerless_total;
     total.login_failures_total += login_failures_total;
     total.logins_refused_total += logins_refused_total;
     total.clients_slow_closed_total += clients_slow_closed_total;

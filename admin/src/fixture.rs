@@ -98,6 +98,8 @@ pub(crate) fn counts(factor: u64) -> WorkerCounts {
         clients: 7,
         clients_total: 20,
         clients_refused_total: 3,
+        clients_denied_total: 23,
+        clients_headerless_total: 24,
         login_failures_total: 21,
         logins_refused_total: 22,
         clients_slow_closed_total: 1,
@@ -276,7 +278,13 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
         name: name.to_owned(),
         listeners: modes
             .iter()
-            .map(|mode| config::Listener { address: endpoint.clone(), mode: *mode })
+            .map(|mode| config::Listener {
+                address: endpoint.clone(),
+                mode: *mode,
+                proxy_protocol: false,
+                allow: None,
+                deny: Vec::new(),
+            })
             .collect(),
         source: config::Source::Servers(vec![config::ServerName::At(endpoint)]),
         reads: Reads::PreferReplica,
@@ -315,7 +323,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             max_lanes: 10,
             login_failures: 10,
         },
-        upstream: config::Upstream { credentials: None, connections: 1 },
+        upstream: config::Upstream { credentials: None, connections: 1, proxy_protocol: None },
         users: Vec::new(),
     }
 }

@@ -114,10 +114,12 @@ impl Page {
 
 type PoolReading = (&'static Metric, fn(&PoolCounts) -> u64);
 
-const POOL_READINGS: [PoolReading; 16] = [
+const POOL_READINGS: [PoolReading; 18] = [
     (&names::POOL_CLIENTS, |pool| pool.clients),
     (&names::POOL_CLIENTS_ACCEPTED, |pool| pool.clients_total),
     (&names::POOL_CLIENTS_REFUSED, |pool| pool.clients_refused_total),
+    (&names::POOL_CLIENTS_DENIED, |pool| pool.clients_denied_total),
+    (&names::POOL_CLIENTS_HEADERLESS, |pool| pool.clients_headerless_total),
     (&names::POOL_LOGIN_FAILURES, |pool| pool.login_failures_total),
     (&names::POOL_LOGINS_REFUSED, |pool| pool.logins_refused_total),
     (&names::POOL_CLIENTS_SLOW_CLOSED, |pool| pool.clients_slow_closed_total),

@@ -139,6 +139,10 @@ metrics! {
         "Clients accepted";
     POOL_CLIENTS_REFUSED = "redkeel_pool_clients_refused_total", Counter, None, ["pool"],
         "Clients turned away because of `max_clients`";
+    POOL_CLIENTS_DENIED = "redkeel_pool_clients_denied_total", Counter, None, ["pool"],
+        "Clients turned away by `allow` and `deny`";
+    POOL_CLIENTS_HEADERLESS = "redkeel_pool_clients_headerless_total", Counter, None, ["pool"],
+        "Connections closed because they did not begin with a header of the PROXY protocol";
     POOL_LOGIN_FAILURES = "redkeel_pool_login_failures_total", Counter, None, ["pool"],
         "Logins that failed for a wrong user or password, here or at a node";
     POOL_LOGINS_REFUSED = "redkeel_pool_logins_refused_total", Counter, None, ["pool"],

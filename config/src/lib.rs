@@ -15,6 +15,7 @@ mod listeners;
 mod load;
 mod mask;
 mod model;
+mod network;
 mod nodes;
 mod options;
 mod pool;
@@ -37,6 +38,8 @@ pub use model::{
     LogLevel, Mode, NodeOptions, PasswordDigest, Patterns, Pool, Reads, RetryWrites, Secret,
     Sentinel, ServerName, Source, TcpRole, Timeouts, Upstream, User, authenticate,
 };
+pub use network::Network;
+pub use proxy_protocol::Version as ProxyVersion;
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;
 pub use secret::{NoSecrets, Secrets};

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use routing::Balance;
+
+use crate::network::Network;
 
 pub use crate::user::{PasswordDigest, Patterns, User, authenticate};
 
@@ -195,6 +197,20 @@ pub struct Listener {
     pub address: Endpoint,
     /// What clients get there.
     pub mode: Mode,
+    /// Connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// Who may connect; `None`: everyone.
+    pub allow: Option<Vec<Network>>,
+    /// Who may not.
+    pub deny: Vec<Network>,
+}
+
+impl Listener {
+    /// May somebody connect from there?
+    pub fn admits(&self, address: IpAddr) -> bool {
+        let within = |networks: &[Network]| networks.iter().any(|own| own.contains(address));
+        !within(&self.deny) && self.allow.as_deref().is_none_or(within)
+    }
 }
 
 /// What clients get at a listener.
@@ -360,6 +376,8 @@ pub struct Upstream {
     pub credentials: Option<Credentials>,
     /// Shared connections per worker, node, database, protocol and credentials.
     pub connections: usize,
+    /// Connections to the nodes begin with a header of the PROXY protocol.
+    pub proxy_protocol: Option<proxy_protocol::Version>,
 }
 
 /// A user name and a password.

@@ -3,7 +3,7 @@
 use crate::bounds::{Bound, at_most};
 use crate::diagnostics::Report;
 use crate::kinds::{Durations, ModeName, Show};
-use crate::listeners::{self, Taken};
+use crate::listeners::{self, OfPool, Taken};
 use crate::load::Context;
 use crate::model::{Health, Limits, Listener, Pool, Timeouts, Upstream};
 use crate::nodes;
@@ -110,12 +110,17 @@ fn listeners(
     report: &mut Report,
 ) -> Vec<Listener> {
     let mode: ModeName = section.setting(&pool::MODE, report);
+    let of_pool = OfPool {
+        mode,
+        allow: section.optional(&pool::ALLOW, report),
+        deny: section.optional(&pool::DENY, report).unwrap_or_default(),
+    };
     section.require(pool::LISTEN.key, pool::LISTEN.example, report);
     let entries = section.optional(&pool::LISTEN, report).unwrap_or_default();
     if section.is_broken_at(pool::MODE.key) {
         return Vec::new();
     }
-    listeners::listeners(entries, mode, &format!("pool `{name}`"), taken, report)
+    listeners::listeners(entries, &of_pool, &format!("pool `{name}`"), taken, report)
 }
 
 fn timing(pool: &mut Section<'_>, path: &str, report: &mut Report) -> (Health, Timeouts) {
@@ -206,6 +211,7 @@ fn capacity(
             report,
         ),
         connections: upstream_section.setting(&upstream::CONNECTIONS, report),
+        proxy_protocol: upstream_section.optional(&upstream::PROXY_PROTOCOL, report),
     };
     let connections = Bound {
         section: &upstream_section,

@@ -58,6 +58,17 @@ pub struct Peer {
     pub local: Option<SocketAddr>,
 }
 
+/// Why a client was turned away before it got here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// There are `max_clients` already.
+    Full,
+    /// By `allow` and `deny`.
+    Denied,
+    /// It did not begin with a header of the PROXY protocol.
+    Headerless,
+}
+
 /// What the engine asks of the I/O layer, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -67,6 +78,8 @@ pub enum Action {
         conn: ConnId,
         /// Where.
         address: Address,
+        /// What goes before everything else, in the clear: a header of the PROXY protocol, or nothing.
+        preface: Box<[u8]>,
     },
     /// Close at once; nothing is reported back.
     Close(ConnId),

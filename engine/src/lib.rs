@@ -61,7 +61,7 @@ use crate::timers::Timers;
 use crate::upstream::Upstream;
 use crate::window::Window;
 
-pub use conn::{Action, ConnId, Gone, Peer};
+pub use conn::{Action, ConnId, Gone, Peer, TurnedAway};
 pub use session::LoginFailures;
 
 /// One worker's data plane.
@@ -351,9 +351,14 @@ impl Engine {
     }
 
     /// A client was turned away before it got here.
-    pub fn count_refused_client(&mut self, pool: PoolId) {
+    pub fn count_refused_client(&mut self, pool: PoolId, why: TurnedAway) {
         if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
-            pool.counts.clients_refused_total += 1;
+            let counts = &mut pool.counts;
+            *match why {
+                TurnedAway::Full => &mut counts.clients_refused_total,
+                TurnedAway::Denied => &mut counts.clients_denied_total,
+                TurnedAway::Headerless => &mut counts.clients_headerless_total,
+            } += 1;
         }
     }
 

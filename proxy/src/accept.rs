@@ -3,14 +3,16 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::Config;
-use engine::Peer;
+use engine::{Peer, TurnedAway};
 use mio::{Events, Interest, Poll, Token, Waker};
-use topology::WorkerHandle;
+use topology::{Time, WorkerHandle};
 
 use crate::PoolClients;
+use crate::complaint::Complaint;
+use crate::greeting::{Greetings, Outcome};
 use crate::listen::{Kind, Listener};
 use crate::mailbox::{Letter, Mailbox};
 use crate::socket::Stream;
@@ -34,6 +36,11 @@ pub(crate) struct Acceptor {
     runnable: Vec<usize>,
     /// The last accept failed; said once.
     starved: bool,
+    /// Connections that have yet to say whose they are.
+    greetings: Greetings,
+    /// By listener: of those that are turned away.
+    complaints: Vec<Complaint>,
+    origin: Instant,
 }
 
 /// Ends the acceptor.
@@ -58,6 +65,7 @@ impl Acceptor {
         mailboxes: Vec<Arc<Mailbox>>,
         pool_clients: PoolClients,
         config: Arc<Config>,
+        origin: Instant,
     ) -> io::Result<(Self, Handle)> {
         let poll = Poll::new()?;
         for (index, listener) in listeners.iter_mut().enumerate() {
@@ -72,6 +80,7 @@ impl Acceptor {
         let waker = Waker::new(poll.registry(), WAKE)?;
         let stop = Arc::new(AtomicBool::new(false));
         let handle = Handle { stop: Arc::clone(&stop), waker };
+        let complaints = listeners.iter().map(|_| Complaint::default()).collect();
         let acceptor = Self {
             poll,
             listeners,
@@ -81,6 +90,9 @@ impl Acceptor {
             stop,
             runnable: Vec::new(),
             starved: false,
+            greetings: Greetings::default(),
+            complaints,
+            origin,
         };
         Ok((acceptor, handle))
     }
@@ -89,7 +101,7 @@ impl Acceptor {
         let mut events = Events::with_capacity(64);
         while !self.stop.load(Ordering::Relaxed) {
             let timeout = match (self.runnable.is_empty(), self.starved) {
-                (true, _) => None,
+                (true, _) => self.greetings.next_due().map(|at| at.since(self.now())),
                 (false, true) => Some(RETRY),
                 (false, false) => Some(Duration::ZERO),
             };
@@ -102,9 +114,19 @@ impl Acceptor {
                 }
             }
             for event in &events {
-                if event.token() != WAKE && !self.runnable.contains(&event.token().0) {
-                    self.runnable.push(event.token().0);
+                let token = event.token();
+                if token.0 < self.listeners.len() {
+                    if !self.runnable.contains(&token.0) {
+                        self.runnable.push(token.0);
+                    }
+                } else if token != WAKE
+                    && let Some(outcome) = self.greetings.ready(token, self.poll.registry())
+                {
+                    self.greeted(outcome);
                 }
+            }
+            while let Some(outcome) = self.greetings.overdue(self.now()) {
+                self.greeted(outcome);
             }
             for index in std::mem::take(&mut self.runnable) {
                 if self.accept_some(index) {
@@ -132,7 +154,7 @@ impl Acceptor {
                 Ok((stream, address)) => {
                     self.starved = false;
                     let peer = Peer { address, local: stream.local() };
-                    self.assign(index, stream, peer);
+                    self.welcome(index, stream, peer);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // The client went away before it was accepted.
@@ -156,6 +178,73 @@ impl Acceptor {
         true
     }
 
+    /// Whose connection is it, and may he connect?
+    fn welcome(&mut self, index: usize, stream: Stream, peer: Peer) {
+        let Some(listener) = self.listeners.get(index) else {
+            return;
+        };
+        if !listener.settings.proxy_protocol {
+            return self.admit(index, stream, peer);
+        }
+        let now = self.now();
+        let registry = self.poll.registry();
+        if let Some(outcome) = self.greetings.add(stream, index, peer, registry, now) {
+            self.greeted(outcome);
+        }
+    }
+
+    fn greeted(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Client { stream, listener, peer } => self.admit(listener, stream, peer),
+            Outcome::Closed { listener, peer, why } => {
+                self.turn_away(listener, TurnedAway::Headerless, peer, &why);
+            }
+        }
+    }
+
+    fn admit(&mut self, index: usize, stream: Stream, peer: Peer) {
+        let Some(listener) = self.listeners.get(index) else {
+            return;
+        };
+        match peer.address {
+            Some(address) if !listener.settings.admits(address.ip()) => {
+                self.turn_away(index, TurnedAway::Denied, peer, "`allow` and `deny` say so");
+            }
+            _ => self.assign(index, stream, peer),
+        }
+    }
+
+    fn turn_away(&mut self, index: usize, turned: TurnedAway, peer: Peer, why: &str) {
+        let now = self.now();
+        let (Some(listener), Some(complaint)) =
+            (self.listeners.get(index), self.complaints.get_mut(index))
+        else {
+            return;
+        };
+        let pool = listener.origin().pool;
+        if let Some(worker) = self.mailboxes.first() {
+            worker.post(Letter::Refused(pool, turned));
+        }
+        let Some(unsaid) = complaint.say(now) else {
+            return;
+        };
+        let from = peer.address.map_or_else(|| "a unix socket".to_owned(), |own| own.to_string());
+        let address = &listener.bound.address;
+        match turned {
+            // Whoever scans the network must not fill the log with warnings.
+            TurnedAway::Denied | TurnedAway::Full => {
+                tracing::info!(%address, %from, unsaid, "turned a client away: {why}");
+            }
+            TurnedAway::Headerless => {
+                tracing::warn!(%address, %from, unsaid, "closed a connection: {why}");
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        crate::now(self.origin)
+    }
+
     fn assign(&self, index: usize, stream: Stream, peer: Peer) {
         let Some(listener) = self.listeners.get(index) else {
             return;
@@ -174,7 +263,7 @@ impl Acceptor {
             let mut stream = stream;
             // Redis' own words; a client that does not take them at once is closed without.
             let _ = stream.write(b"-ERR max number of clients reached\r\n");
-            worker.post(Letter::Refused(origin.pool));
+            worker.post(Letter::Refused(origin.pool, TurnedAway::Full));
             return;
         }
         clients.fetch_add(1, Ordering::Relaxed);

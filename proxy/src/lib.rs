@@ -5,6 +5,8 @@
 //! a request is shared between workers.
 
 mod accept;
+mod complaint;
+mod greeting;
 mod listen;
 mod mailbox;
 mod socket;
@@ -90,7 +92,7 @@ pub fn start(
         threads.push(thread.spawn(move || worker.run())?);
     }
     let (acceptor, handle) =
-        Acceptor::new(listeners, mailboxes.clone(), pool_clients, Arc::clone(config))?;
+        Acceptor::new(listeners, mailboxes.clone(), pool_clients, Arc::clone(config), origin)?;
     threads
         .push(std::thread::Builder::new().name("acceptor".into()).spawn(move || acceptor.run())?);
     Ok(Proxy { mailboxes, bound, acceptor: handle, threads, draining: AtomicBool::new(false) })

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::Peer;
+use engine::{Peer, TurnedAway};
 use mio::Waker;
 use topology::{Mail, PoolId, WorkerHandle};
 
@@ -16,8 +16,8 @@ use crate::socket::Stream;
 pub(crate) enum Letter {
     /// A new client.
     Accept(Stream, Origin, Peer),
-    /// A client of this pool was turned away because of `max_clients`.
-    Refused(PoolId),
+    /// A client of this pool was turned away.
+    Refused(PoolId, TurnedAway),
     /// From the control plane or the administration.
     Mail(Mail),
 }

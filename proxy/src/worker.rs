@@ -183,7 +183,12 @@ impl Turner {
         };
         if socket.connecting {
             match socket.stream.is_connected() {
-                Ok(true) => socket.connecting = false,
+                Ok(true) => {
+                    socket.connecting = false;
+                    if let Err(error) = socket.send_preface() {
+                        return self.connect_failed(conn, &error);
+                    }
+                }
                 Ok(false) => return,
                 Err(error) => return self.connect_failed(conn, &error),
             }
@@ -322,10 +327,13 @@ impl Turner {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Connect { conn, address } => match Stream::connect(&address) {
+            Action::Connect { conn, address, preface } => match Stream::connect(&address) {
                 Ok(stream) => {
                     let both = Interest::READABLE | Interest::WRITABLE;
                     self.insert(conn, stream, None, both);
+                    if let Some(socket) = self.sockets.get_mut(conn) {
+                        socket.preface = preface;
+                    }
                 }
                 Err(error) => self.connect_failed(conn, &error),
             },
@@ -384,6 +392,7 @@ impl Turner {
             watches_write: interest.is_writable(),
             blocked: false,
             broken: false,
+            preface: Box::default(),
             paused: false,
             readable: false,
             read_closed: false,
@@ -422,7 +431,7 @@ impl Turner {
                     let conn = self.engine.accept_from(pool, mode, peer);
                     self.insert(conn, stream, Some(pool), Interest::READABLE);
                 }
-                Letter::Refused(pool) => self.engine.count_refused_client(pool),
+                Letter::Refused(pool, why) => self.engine.count_refused_client(pool, why),
                 // The asker may have given up waiting.
                 Letter::Mail(Mail::Counts(reply)) => {
                     let _ = reply.send(self.engine.counts());

@@ -20,6 +20,10 @@ pub struct PoolCounts {
     pub clients_total: u64,
     /// Clients turned away because of `max_clients`.
     pub clients_refused_total: u64,
+    /// Clients turned away by `allow` and `deny`.
+    pub clients_denied_total: u64,
+    /// Connections closed for want of a header of the PROXY protocol.
+    pub clients_headerless_total: u64,
     /// Logins that failed for a wrong user or password.
     pub login_failures_total: u64,
     /// Logins refused unseen, after too many failures from the same address.
@@ -64,6 +68,8 @@ impl Default for PoolCounts {
             clients: 0,
             clients_total: 0,
             clients_refused_total: 0,
+            clients_denied_total: 0,
+            clients_headerless_total: 0,
             login_failures_total: 0,
             logins_refused_total: 0,
             clients_slow_closed_total: 0,

@@ -221,6 +221,8 @@ mod tests {
                 ("retry_writes", "'idempotent'"),
                 ("anti_flap", "'1s'"),
                 ("refuse", "['FLUSHALL']"),
+                ("allow", "['10.0.0.0/8']"),
+                ("deny", "['10.0.0.0/8']"),
                 ("zone", "'a'"),
             ],
         ),
@@ -267,7 +269,12 @@ mod tests {
         ),
         (
             "pool.NAME.upstream",
-            &[("username", "'x'\npassword = 'x'"), ("password", "'x'"), ("connections", "2")],
+            &[
+                ("username", "'x'\npassword = 'x'"),
+                ("password", "'x'"),
+                ("connections", "2"),
+                ("proxy_protocol", "'v2'"),
+            ],
         ),
         (
             "pool.NAME.users.\"USER\"",

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::listener::MODES;
 use super::{Later, OptionTable, Optional, Setting, never};
 use crate::kinds::{
-    Choice, Commands, Durations, Flag, Integers, Listeners, ModeName, Servers, Text, Variant,
+    Choice, Commands, Durations, Flag, Integers, Listeners, ModeName, Networks, Servers, Text,
+    Variant,
 };
 use crate::model::{Auth, NodeOptions, Reads, RetryWrites};
 use routing::Balance;
@@ -26,6 +27,8 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &RETRY_WRITES,
         &ANTI_FLAP,
         &REFUSE,
+        &ALLOW,
+        &DENY,
         &ZONE,
     ],
     tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream", "users"],
@@ -219,6 +222,24 @@ pub(crate) static REFUSE: Setting<Commands> = Setting {
     default: Vec::new,
     meaning: "Commands refused, each `\"NAME\"` or `\"NAME SUBCOMMAND\"`.",
     more: "SYNC, PSYNC and REPLCONF always are.",
+};
+
+pub(crate) static ALLOW: Optional<Networks> = Optional {
+    key: "allow",
+    kind: Networks,
+    absent: Some("everyone"),
+    example: "[\"10.0.0.0/8\", \"192.168.1.7\"]",
+    meaning: "Networks and addresses from which clients may connect.",
+    more: "All others are closed as soon as they connect. Unix sockets are not asked: their files have permissions.",
+};
+
+pub(crate) static DENY: Optional<Networks> = Optional {
+    key: "deny",
+    kind: Networks,
+    absent: Some("nobody"),
+    example: "[\"10.6.6.0/24\"]",
+    meaning: "Networks and addresses from which they may not, whatever `allow` says.",
+    more: "",
 };
 
 pub(crate) static ZONE: Optional<Text> = Optional {

@@ -98,7 +98,15 @@ fn every_command_is_decided_as_redis_decides() {
     for rules in [
         &["+@all", "+@dangerous", "+@scripting"][..],
         &["+@read", "-@dangerous", "-@scripting"],
-        &["+@write", "-@dangerous", "-@scripting", "+config|get", "-object|freq", "+client", "-client|kill"],
+        &[
+            "+@write",
+            "-@dangerous",
+            "-@scripting",
+            "+config|get",
+            "-object|freq",
+            "+client",
+            "-client|kill",
+        ],
         &["+get", "+set", "+mset", "+zunionstore", "+publish", "+psubscribe", "+xread"],
     ] {
         let (keys, channels) = (["ok:*", "[ab]?"], ["ok:*", "news"]);

@@ -5,6 +5,8 @@
 mod acl;
 mod logins;
 mod matrix;
+mod networks;
+mod proxy_protocol;
 mod ways;
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
