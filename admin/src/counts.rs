@@ -115,6 +115,7 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
         errors_total,
         held,
         held_bytes,
+        held_requests,
         held_total,
         retries_total,
         retries_refused_total,
@@ -141,6 +142,7 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
     }
     total.held += held;
     total.held_bytes += held_bytes;
+    total.held_requests += held_requests;
     total.held_total += held_total;
     total.retries_total += retries_total;
     total.retries_refused_total += retries_refused_total;

@@ -114,7 +114,7 @@ impl Page {
 
 type PoolReading = (&'static Metric, fn(&PoolCounts) -> u64);
 
-const POOL_READINGS: [PoolReading; 18] = [
+const POOL_READINGS: [PoolReading; 19] = [
     (&names::POOL_CLIENTS, |pool| pool.clients),
     (&names::POOL_CLIENTS_ACCEPTED, |pool| pool.clients_total),
     (&names::POOL_CLIENTS_REFUSED, |pool| pool.clients_refused_total),
@@ -127,6 +127,7 @@ const POOL_READINGS: [PoolReading; 18] = [
     (&names::POOL_CLIENT_SENT, |pool| pool.client_bytes_out_total),
     (&names::POOL_HELD_CLIENTS, |pool| pool.held),
     (&names::POOL_HELD_BYTES, |pool| pool.held_bytes),
+    (&names::POOL_HELD_REQUESTS, |pool| pool.held_requests),
     (&names::POOL_HELD_COMMANDS, |pool| pool.held_total),
     (&names::POOL_RETRIES, |pool| pool.retries_total),
     (&names::POOL_RETRIES_REFUSED, |pool| pool.retries_refused_total),

@@ -161,6 +161,8 @@ metrics! {
         "Clients whose commands wait for a node to exist";
     POOL_HELD_BYTES = "redkeel_pool_held_bytes", Gauge, Bytes, ["pool"],
         "Bytes of commands that wait for a node to exist";
+    POOL_HELD_REQUESTS = "redkeel_pool_held_requests", Gauge, None, ["pool"],
+        "Commands that wait for a node to exist";
     POOL_HELD_COMMANDS = "redkeel_pool_held_commands_total", Counter, None, ["pool"],
         "Commands that had to wait for a node to exist";
     POOL_RETRIES = "redkeel_pool_retries_total", Counter, None, ["pool"],

@@ -77,6 +77,8 @@ pub struct Dns {
 pub struct Admin {
     /// `None`: off.
     pub listen: Option<Endpoint>,
+    /// What changes anything has to show it, if there is one.
+    pub token: Option<Secret>,
 }
 
 /// A place to listen at or to connect to, before names are resolved.
@@ -359,6 +361,8 @@ pub struct Limits {
     pub client_output: u64,
     /// Bytes of all held commands of the pool.
     pub hold_bytes: u64,
+    /// Held commands of the pool.
+    pub hold_requests: usize,
     /// Further nodes tried for a read after a lost connection.
     pub retries: u32,
     /// Pinned connections of the pool.
@@ -403,6 +407,11 @@ impl Secret {
     /// Wraps a secret text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Is this the same text? It takes as long to say no as to say yes.
+    pub fn matches(&self, other: &[u8]) -> bool {
+        PasswordDigest::of(self.0.as_bytes()).matches(PasswordDigest::of(other))
     }
 
     /// The text itself, for the wire only.

@@ -190,6 +190,7 @@ fn capacity(
         max_args: section.setting(&limits::MAX_ARGS, report),
         client_output: section.setting(&limits::CLIENT_OUTPUT, report),
         hold_bytes: section.setting(&limits::HOLD_BYTES, report),
+        hold_requests: section.setting(&limits::HOLD_REQUESTS, report),
         retries: section.setting(&limits::RETRIES, report),
         max_pinned: section.setting(&limits::MAX_PINNED, report),
         max_lanes: section.setting(&limits::MAX_LANES, report),

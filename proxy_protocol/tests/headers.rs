@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proxy_protocol::{Addresses, MAX_HEADER, Malformed, Parsed, Version, parse};
 
 fn addresses(source: &str, destination: &str) -> Addresses {
-    Addresses { source: source.parse().unwrap(), destination: destination.parse().unwrap() }
+    let read = |text: &str| text.parse().expect("an address");
+    Addresses { source: read(source), destination: read(destination) }
 }
 
 fn header(len: usize, addresses: Option<Addresses>) -> Result<Parsed, Malformed> {

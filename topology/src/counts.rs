@@ -44,6 +44,8 @@ pub struct PoolCounts {
     pub held: u64,
     /// Bytes of held commands.
     pub held_bytes: u64,
+    /// Held commands.
+    pub held_requests: u64,
     /// Commands that waited for a node to exist.
     pub held_total: u64,
     /// Commands sent a second time after a lost connection or a refusal.
@@ -80,6 +82,7 @@ impl Default for PoolCounts {
             errors_total: [0; ErrorKind::ALL.len()],
             held: 0,
             held_bytes: 0,
+            held_requests: 0,
             held_total: 0,
             retries_total: 0,
             retries_refused_total: 0,

@@ -85,11 +85,11 @@ impl Kind for NamePatterns {
             wrong_type(key, "a list of patterns", "[\"report:*\"]", node, report);
             return None;
         };
-        let mut patterns = Vec::new();
+        let mut patterns: Vec<Box<[u8]>> = Vec::new();
         for item in items {
             patterns.push(self.pattern(key, item, report)?);
         }
-        let all = patterns.iter().any(|pattern: &Box<[u8]>| **pattern == *b"*");
+        let all = patterns.iter().any(|pattern| **pattern == *b"*");
         Some(if all { Patterns::All } else { Patterns::Some(patterns) })
     }
 }

@@ -14,6 +14,7 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &MAX_ARGS,
         &CLIENT_OUTPUT,
         &HOLD_BYTES,
+        &HOLD_REQUESTS,
         &RETRIES,
         &MAX_PINNED,
         &MAX_LANES,
@@ -70,6 +71,14 @@ pub(crate) static HOLD_BYTES: Setting<Sizes> = Setting {
     default: || 64 * MB,
     meaning: "All held requests of the pool.",
     more: "",
+};
+
+pub(crate) static HOLD_REQUESTS: Setting<Integers<usize>> = Setting {
+    key: "hold_requests",
+    kind: Integers { least: 1, most: 100_000_000 },
+    default: || 100_000,
+    meaning: "All held requests of the pool, by their number.",
+    more: "About what a node runs within a second: so much longer does everyone wait behind them when there is a node again.",
 };
 
 pub(crate) static RETRIES: Setting<Integers<u32>> = Setting {

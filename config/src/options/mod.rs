@@ -207,7 +207,7 @@ mod tests {
         ("", &[("workers", "7"), ("drain_timeout", "'1s'")]),
         ("log", &[("level", "'debug'"), ("format", "'json'")]),
         ("dns", &[("servers", "['10.0.0.53', '[::1]:5353']")]),
-        ("admin", &[("listen", "'none'")]),
+        ("admin", &[("listen", "'none'"), ("token", "'x'")]),
         (
             "pool.NAME",
             &[
@@ -261,6 +261,7 @@ mod tests {
                 ("max_args", "1"),
                 ("client_output", "'1mb'"),
                 ("hold_bytes", "'1mb'"),
+                ("hold_requests", "1"),
                 ("retries", "0"),
                 ("max_pinned", "1"),
                 ("max_lanes", "1"),
