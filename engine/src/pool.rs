@@ -39,6 +39,8 @@ pub(crate) struct Pool {
     pub(crate) budget: Budget,
     /// This worker's share of `hold_bytes`.
     pub(crate) hold_bytes: u64,
+    /// The same of `hold_requests`.
+    pub(crate) hold_requests: u64,
     /// This worker's share of `max_pinned`.
     pub(crate) max_pinned: usize,
     /// What a new client's connection is.
@@ -218,6 +220,7 @@ impl Pool {
             release: Release::default(),
             budget: Budget::new(),
             hold_bytes: settings.limits.hold_bytes / workers as u64,
+            hold_requests: (settings.limits.hold_requests / workers).max(1) as u64,
             max_pinned: (settings.limits.max_pinned / workers).max(1),
             standing: Rc::new(Standing { login, ..Standing::default() }),
             balancer: Balancer::new(settings.balance, seed),
