@@ -103,6 +103,10 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
         clients,
         clients_total,
         clients_refused_total,
+        clients_denied_total,
+        clients_headerless_total,
+        login_failures_total,
+        logins_refused_total,
         clients_slow_closed_total,
         reads_total,
         writes_total,
@@ -111,6 +115,7 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
         errors_total,
         held,
         held_bytes,
+        held_requests,
         held_total,
         retries_total,
         retries_refused_total,
@@ -123,6 +128,10 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
     total.clients += clients;
     total.clients_total += clients_total;
     total.clients_refused_total += clients_refused_total;
+    total.clients_denied_total += clients_denied_total;
+    total.clients_headerless_total += clients_headerless_total;
+    total.login_failures_total += login_failures_total;
+    total.logins_refused_total += logins_refused_total;
     total.clients_slow_closed_total += clients_slow_closed_total;
     total.reads_total += reads_total;
     total.writes_total += writes_total;
@@ -133,6 +142,7 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
     }
     total.held += held;
     total.held_bytes += held_bytes;
+    total.held_requests += held_requests;
     total.held_total += held_total;
     total.retries_total += retries_total;
     total.retries_refused_total += retries_refused_total;

@@ -115,6 +115,9 @@ fn meaning(kind: ErrorKind) -> &'static str {
         ErrorKind::ReadOnly => "`-READONLY`: a write on a listener of mode `read`",
         ErrorKind::Refused => "a command that is refused always, or by `refuse`",
         ErrorKind::Protocol => "a broken frame; its client is closed",
+        ErrorKind::Denied => {
+            "`-NOAUTH`, `-WRONGPASS`, `-NOPERM` with `auth = \"users\"`; a login refused because of `login_failures`"
+        }
         ErrorKind::Command => {
             "any other error in Redis' own words: unknown command, wrong number of arguments"
         }

@@ -98,14 +98,19 @@ pub(crate) fn counts(factor: u64) -> WorkerCounts {
         clients: 7,
         clients_total: 20,
         clients_refused_total: 3,
+        clients_denied_total: 23,
+        clients_headerless_total: 24,
+        login_failures_total: 21,
+        logins_refused_total: 22,
         clients_slow_closed_total: 1,
         reads_total: 9_000,
         writes_total: 1_000,
         client_bytes_in_total: 300_000,
         client_bytes_out_total: 900_000,
-        errors_total: [11, 12, 13, 14, 15, 16, 17, 18, 19],
+        errors_total: [11, 12, 13, 14, 15, 16, 17, 18, 10, 19],
         held: 2,
         held_bytes: 128,
+        held_requests: 25,
         held_total: 31,
         retries_total: 6,
         retries_refused_total: 1,
@@ -259,7 +264,7 @@ pub(crate) fn config() -> Config {
         drain_timeout: Duration::from_secs(25),
         log: config::Log { level: config::LogLevel::Info, format: config::LogFormat::Text },
         dns: config::Dns { servers: Vec::new() },
-        admin: config::Admin { listen: None },
+        admin: config::Admin { listen: None, token: None },
         pools: vec![
             pool_config("main", &[Mode::Split, Mode::Read]),
             pool_config("cache", &[Mode::Tcp(TcpRole::Primary)]),
@@ -274,7 +279,13 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
         name: name.to_owned(),
         listeners: modes
             .iter()
-            .map(|mode| config::Listener { address: endpoint.clone(), mode: *mode })
+            .map(|mode| config::Listener {
+                address: endpoint.clone(),
+                mode: *mode,
+                proxy_protocol: false,
+                allow: None,
+                deny: Vec::new(),
+            })
             .collect(),
         source: config::Source::Servers(vec![config::ServerName::At(endpoint)]),
         reads: Reads::PreferReplica,
@@ -307,12 +318,15 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             max_request: 1 << 20,
             max_args: 1 << 10,
             client_output: 1 << 20,
+            hold_requests: 1000,
             hold_bytes: 1 << 20,
             retries: 2,
             max_pinned: 10,
             max_lanes: 10,
+            login_failures: 10,
         },
-        upstream: config::Upstream { credentials: None, connections: 1 },
+        upstream: config::Upstream { credentials: None, connections: 1, proxy_protocol: None },
+        users: Vec::new(),
     }
 }
 

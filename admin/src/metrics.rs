@@ -114,15 +114,20 @@ impl Page {
 
 type PoolReading = (&'static Metric, fn(&PoolCounts) -> u64);
 
-const POOL_READINGS: [PoolReading; 14] = [
+const POOL_READINGS: [PoolReading; 19] = [
     (&names::POOL_CLIENTS, |pool| pool.clients),
     (&names::POOL_CLIENTS_ACCEPTED, |pool| pool.clients_total),
     (&names::POOL_CLIENTS_REFUSED, |pool| pool.clients_refused_total),
+    (&names::POOL_CLIENTS_DENIED, |pool| pool.clients_denied_total),
+    (&names::POOL_CLIENTS_HEADERLESS, |pool| pool.clients_headerless_total),
+    (&names::POOL_LOGIN_FAILURES, |pool| pool.login_failures_total),
+    (&names::POOL_LOGINS_REFUSED, |pool| pool.logins_refused_total),
     (&names::POOL_CLIENTS_SLOW_CLOSED, |pool| pool.clients_slow_closed_total),
     (&names::POOL_CLIENT_RECEIVED, |pool| pool.client_bytes_in_total),
     (&names::POOL_CLIENT_SENT, |pool| pool.client_bytes_out_total),
     (&names::POOL_HELD_CLIENTS, |pool| pool.held),
     (&names::POOL_HELD_BYTES, |pool| pool.held_bytes),
+    (&names::POOL_HELD_REQUESTS, |pool| pool.held_requests),
     (&names::POOL_HELD_COMMANDS, |pool| pool.held_total),
     (&names::POOL_RETRIES, |pool| pool.retries_total),
     (&names::POOL_RETRIES_REFUSED, |pool| pool.retries_refused_total),

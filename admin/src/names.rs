@@ -139,6 +139,14 @@ metrics! {
         "Clients accepted";
     POOL_CLIENTS_REFUSED = "redkeel_pool_clients_refused_total", Counter, None, ["pool"],
         "Clients turned away because of `max_clients`";
+    POOL_CLIENTS_DENIED = "redkeel_pool_clients_denied_total", Counter, None, ["pool"],
+        "Clients turned away by `allow` and `deny`";
+    POOL_CLIENTS_HEADERLESS = "redkeel_pool_clients_headerless_total", Counter, None, ["pool"],
+        "Connections closed because they did not begin with a header of the PROXY protocol";
+    POOL_LOGIN_FAILURES = "redkeel_pool_login_failures_total", Counter, None, ["pool"],
+        "Logins that failed for a wrong user or password, here or at a node";
+    POOL_LOGINS_REFUSED = "redkeel_pool_logins_refused_total", Counter, None, ["pool"],
+        "Logins refused unseen because of `login_failures`";
     POOL_CLIENTS_SLOW_CLOSED = "redkeel_pool_clients_slow_closed_total", Counter, None, ["pool"],
         "Clients closed because they did not read their replies";
     POOL_COMMANDS = "redkeel_pool_commands_total", Counter, None, ["pool", "kind"],
@@ -153,6 +161,8 @@ metrics! {
         "Clients whose commands wait for a node to exist";
     POOL_HELD_BYTES = "redkeel_pool_held_bytes", Gauge, Bytes, ["pool"],
         "Bytes of commands that wait for a node to exist";
+    POOL_HELD_REQUESTS = "redkeel_pool_held_requests", Gauge, None, ["pool"],
+        "Commands that wait for a node to exist";
     POOL_HELD_COMMANDS = "redkeel_pool_held_commands_total", Counter, None, ["pool"],
         "Commands that had to wait for a node to exist";
     POOL_RETRIES = "redkeel_pool_retries_total", Counter, None, ["pool"],

@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
+use config::Secret;
 use serde::{Deserialize, Serialize};
 use topology::{Ending, SwitchoverOrder, SwitchoverReport};
 
@@ -98,8 +99,15 @@ pub(crate) async fn switchover(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Err(why) = may_change(peer, &headers) {
-        return (StatusCode::FORBIDDEN, why).into_response();
+    let token = shared.sources().config.admin.token.as_ref();
+    match may_change(peer, token, &headers) {
+        Permission::Given => {}
+        Permission::Denied(why) => return (StatusCode::FORBIDDEN, why).into_response(),
+        Permission::Unproven => {
+            let scheme = [(header::WWW_AUTHENTICATE, "Bearer")];
+            let why = "this needs the token of [admin]: Authorization: Bearer TOKEN\n";
+            return (StatusCode::UNAUTHORIZED, scheme, why).into_response();
+        }
     }
     let known = shared.sources().config.pools.iter().any(|known| known.name == pool);
     if !known {
@@ -142,15 +150,37 @@ pub(crate) async fn switchover(
     }
 }
 
+/// May a request change something?
+enum Permission {
+    Given,
+    Denied(&'static str),
+    /// It does not show the token.
+    Unproven,
+}
+
 /// A page of another site may make a browser on this host send a request; then it has an Origin.
-fn may_change(peer: Peer, headers: &HeaderMap) -> Result<(), &'static str> {
-    if peer == Peer::Remote {
-        return Err("changes are accepted over loopback and unix sockets only\n");
-    }
+fn may_change(peer: Peer, token: Option<&Secret>, headers: &HeaderMap) -> Permission {
     if headers.contains_key(header::ORIGIN) {
-        return Err("changes are not accepted from a browser's page\n");
+        return Permission::Denied("changes are not accepted from a browser's page\n");
     }
-    Ok(())
+    match token {
+        None if peer == Peer::Remote => Permission::Denied(
+            "changes are accepted over loopback and unix sockets only, unless [admin] has a token\n",
+        ),
+        None => Permission::Given,
+        Some(token) => {
+            let shown =
+                headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+            let proven = shown.is_some_and(|shown| token.matches(shown));
+            if proven { Permission::Given } else { Permission::Unproven }
+        }
+    }
+}
+
+/// The token of `Bearer TOKEN` (RFC 6750).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
 }
 
 fn code(ending: Ending) -> StatusCode {
@@ -236,6 +266,27 @@ mod tests {
         let wish = "{\"to\": \"x\"}";
         assert_eq!(post(Peer::Remote, MAIN, "", wish).await.0, 403);
         assert_eq!(post(Peer::Local, MAIN, "Origin: http://a.example\r\n", wish).await.0, 403);
+    }
+
+    #[test]
+    fn with_a_token_everyone_shows_it_and_may_come_from_everywhere() {
+        let token = Secret::new("open sesame");
+        let ask = |peer, value: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(header::AUTHORIZATION, value.parse().expect("a header"));
+            }
+            may_change(peer, Some(&token), &headers)
+        };
+        for peer in [Peer::Local, Peer::Remote] {
+            assert!(matches!(ask(peer, Some("Bearer open sesame")), Permission::Given));
+            assert!(matches!(ask(peer, Some("bearer open sesame ")), Permission::Given));
+            for wrong in
+                [None, Some(""), Some("Bearer"), Some("Bearer open"), Some("Basic open sesame")]
+            {
+                assert!(matches!(ask(peer, wrong), Permission::Unproven), "{wrong:?}");
+            }
+        }
     }
 
     #[test]

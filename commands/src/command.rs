@@ -1,5 +1,6 @@
 //! One command, or one subcommand of a container.
 
+use crate::categories::Categories;
 use crate::flags::Flags;
 use crate::keys::Keys;
 use crate::kind::Kind;
@@ -15,10 +16,14 @@ pub struct Command {
     pub arity: i16,
     /// What the server says of it, and a few flags of our own.
     pub flags: Flags,
+    /// Its ACL categories.
+    pub categories: Categories,
     /// How it travels.
     pub kind: Kind,
     /// Where its keys are.
     pub keys: Keys,
+    /// Its place in the table.
+    pub(crate) position: u16,
     /// A container's subcommands: from where in the table.
     pub(crate) subcommands_at: u16,
     /// And how many.
@@ -27,20 +32,39 @@ pub struct Command {
 
 impl Command {
     /// A row of a table, as a server describes the command; the overlay completes it.
-    pub(crate) const fn row(name: &'static str, arity: i16, bits: u32, keys: Keys) -> Command {
+    /// `groups`: the ACL categories that its flags do not imply.
+    pub(crate) const fn row(
+        name: &'static str,
+        arity: i16,
+        bits: u32,
+        groups: u32,
+        keys: Keys,
+    ) -> Command {
         let arity = match overlay::arity(name) {
             Some(arity) => arity,
             None => arity,
         };
         let flags = Flags::new(bits).with(overlay::flags(name));
+        let categories = Categories::of(groups, bits);
         let kind = Kind::of(name, flags, keys);
-        Command { name, arity, flags, kind, keys, subcommands_at: 0, subcommands: 0 }
+        let (position, subcommands_at, subcommands) = (0, 0, 0);
+        Command {
+            name,
+            arity,
+            flags,
+            categories,
+            kind,
+            keys,
+            position,
+            subcommands_at,
+            subcommands,
+        }
     }
 
     /// A row whose keys the server cannot describe: the overlay has to, or this does not compile.
-    pub(crate) const fn movable(name: &'static str, arity: i16, bits: u32) -> Command {
+    pub(crate) const fn movable(name: &'static str, arity: i16, bits: u32, groups: u32) -> Command {
         let keys = overlay::keys(name).expect("`overlay::keys` says where these keys are");
-        Command::row(name, arity, bits, keys)
+        Command::row(name, arity, bits, groups, keys)
     }
 
     /// Is `argc` (the name included) acceptable?

@@ -107,6 +107,20 @@ pub fn keys<'a>(
     visited.map(|_| ()).inspect_err(|_| out.truncate(before))
 }
 
+/// Hands the index of each key argument to `visit` until that breaks off.
+///
+/// # Errors
+///
+/// As [`keys`]; some keys may have been visited before.
+pub fn visit_keys<'a>(
+    command: &Command,
+    argc: usize,
+    arg: impl Fn(usize) -> &'a [u8],
+    mut visit: impl FnMut(usize) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, KeyError> {
+    Line { argc, arg: &arg }.visit(command, &mut visit)
+}
+
 /// The index of the first key, or none; it looks no further, so it is cheap.
 pub fn first_key<'a>(
     command: &Command,

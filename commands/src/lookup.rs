@@ -4,7 +4,7 @@ use crate::added::ADDED;
 use crate::command::Command;
 use crate::table::GENERATED;
 
-const COUNT: usize = GENERATED.len() + ADDED.len();
+pub(crate) const COUNT: usize = GENERATED.len() + ADDED.len();
 
 /// Both sources in one, sorted by name, so that a container's subcommands stand right behind it
 /// (a space sorts before every other character of a name).
@@ -88,6 +88,7 @@ const fn merge() -> [Command; COUNT] {
             length == 0 || before(merged[length - 1].name, merged[length].name),
             "a source is not sorted, or `added.rs` has a command that `table.rs` has too"
         );
+        merged[length].position = length as u16;
         length += 1;
     }
     note_subcommands(&mut merged);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use commands::{Command, all, keys, lookup};
+use commands::{Categories, Command, all, keys, lookup};
 use testkit::{Client, RedisServer, Value, error_text};
 
 /// Commands of which newer servers take more arguments than the one that described them.
@@ -47,7 +47,7 @@ fn words(value: &Value) -> Vec<String> {
 }
 
 #[test]
-fn arity_and_flags_are_the_servers() {
+fn arity_flags_and_categories_are_the_servers() {
     let server = RedisServer::builder().unix_socket().start();
     let described = described(&server);
     assert!(described.len() > 300, "{}", described.len());
@@ -70,7 +70,15 @@ fn arity_and_flags_are_the_servers() {
         let mut flags: Vec<_> = command.flags.words().filter(|word| !OURS.contains(word)).collect();
         flags.sort_unstable();
         assert_eq!(flags, expected, "{name}");
+        let mut categories = words(&row[6]);
+        categories.sort();
+        let mut ours: Vec<_> = command.categories.names().map(|name| format!("@{name}")).collect();
+        ours.sort();
+        assert_eq!(ours, categories, "{name}");
     }
+    let known = words(&server.cli(["ACL", "CAT"]));
+    assert!(Categories::all_names().all(|name| known.iter().any(|known| known == name)));
+    assert_eq!(Categories::all_names().count(), known.len());
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub(crate) fn credentials(text: &str) -> Vec<Span> {
         let begin = word.find("://").map_or(0, |at| at + 3);
         let end = word.trim_end_matches(ends_word).len();
         let secret = match word.rfind('@') {
+            // A rule of an ACL: `+@read`.
+            Some(at) if matches!(&word[..at], "+" | "-") => 0..0,
             Some(at) => begin.min(at)..at,
             None if begin > 0 && begin < end && !is_host_and_port(&word[begin..end]) => begin..end,
             None => 0..0,
@@ -220,6 +222,7 @@ mod tests {
                 "servers = ['redis://h:1/0', 'redis://[::1]:1']",
             ),
             ("refuse = ['@dangerous']", "refuse = ['@dangerous']"),
+            ("commands = ['+@read', '-@x']", "commands = ['+@read', '-@x']"),
             ("[pool.tokens]\nlisten = 'h:1'", "[pool.tokens]\nlisten = 'h:1'"),
             ("[pool.tokens]\npassword = 'x'", "[pool.tokens]\npassword = ***"),
         ] {

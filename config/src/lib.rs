@@ -15,6 +15,7 @@ mod listeners;
 mod load;
 mod mask;
 mod model;
+mod network;
 mod nodes;
 mod options;
 mod pool;
@@ -26,15 +27,19 @@ mod source;
 mod suggest;
 mod syntax;
 mod tree;
+mod user;
+mod users;
 
 pub use arguments::{Overrides, from_command_line};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use load::{Context, Loaded, load};
 pub use model::{
     Admin, Auth, Config, Credentials, Dns, Endpoint, Health, Limits, Listener, Log, LogFormat,
-    LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, Sentinel, ServerName, Source,
-    TcpRole, Timeouts, Upstream,
+    LogLevel, Mode, NodeOptions, PasswordDigest, Patterns, Pool, Reads, RetryWrites, Secret,
+    Sentinel, ServerName, Source, TcpRole, Timeouts, Upstream, User, authenticate,
 };
+pub use network::Network;
+pub use proxy_protocol::Version as ProxyVersion;
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;
 pub use secret::{NoSecrets, Secrets};

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::diagnostics::Report;
 use crate::kinds::{ListenerEntry, ModeName};
 use crate::model::{Endpoint, Listener, Mode};
+use crate::network::Network;
 use crate::tree::Span;
 
 /// Every address that something already listens at.
@@ -63,10 +64,17 @@ fn covers(all: &str, one: &str) -> bool {
     all.is_unspecified() && all.is_ipv4() == one.is_ipv4()
 }
 
+/// What holds for listeners that do not say it themselves.
+pub(crate) struct OfPool {
+    pub(crate) mode: ModeName,
+    pub(crate) allow: Option<Vec<Network>>,
+    pub(crate) deny: Vec<Network>,
+}
+
 /// The listeners of a pool, each with its own mode or the pool's.
 pub(crate) fn listeners(
     entries: Vec<ListenerEntry>,
-    pool_mode: ModeName,
+    pool: &OfPool,
     owner: &str,
     taken: &mut Taken,
     report: &mut Report,
@@ -74,8 +82,14 @@ pub(crate) fn listeners(
     let mut listeners = Vec::new();
     for entry in entries {
         taken.take(&entry.address.value, Some(entry.address.span.clone()), owner, report);
-        let mode = mode(&entry, pool_mode, report);
-        listeners.extend(mode.map(|mode| Listener { address: entry.address.value, mode }));
+        let mode = mode(&entry, pool.mode, report);
+        listeners.extend(mode.map(|mode| Listener {
+            address: entry.address.value,
+            mode,
+            proxy_protocol: entry.proxy_protocol,
+            allow: entry.allow.or_else(|| pool.allow.clone()),
+            deny: entry.deny.unwrap_or_else(|| pool.deny.clone()),
+        }));
     }
     listeners
 }

@@ -6,7 +6,7 @@ use crate::listeners::Taken;
 use crate::model::{Admin, Config, Dns, Log};
 use crate::options::root;
 use crate::pool;
-use crate::secret::Secrets;
+use crate::secret::{self, Secrets};
 use crate::section::Section;
 use crate::tree::{self, Field};
 
@@ -54,7 +54,7 @@ pub(crate) fn root(fields: &[Field], context: &Context<'_>, report: &mut Report)
     let drain_timeout = section.setting(&root::DRAIN_TIMEOUT, report);
     let log = log(&mut section, report);
     let mut taken = Taken::default();
-    let admin = admin(&mut section, &mut taken, report);
+    let admin = admin(&mut section, &mut taken, context, report);
     let dns = dns(&mut section, report);
     let pools = section.field("pool").map_or(&[][..], |field| pool::fields(field, report));
     if pools.is_empty() && !report.has_errors() {
@@ -81,7 +81,12 @@ fn dns(root: &mut Section<'_>, report: &mut Report) -> Dns {
     Dns { servers: section.setting(&root::DNS_SERVERS, report) }
 }
 
-fn admin(root: &mut Section<'_>, taken: &mut Taken, report: &mut Report) -> Admin {
+fn admin(
+    root: &mut Section<'_>,
+    taken: &mut Taken,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Admin {
     let mut section = root.table("admin", "admin", &root::ADMIN, report);
     let listen = section.setting(&root::ADMIN_LISTEN, report);
     if let Some(endpoint) = &listen
@@ -90,5 +95,8 @@ fn admin(root: &mut Section<'_>, taken: &mut Taken, report: &mut Report) -> Admi
         let span = section.span_of(root::ADMIN_LISTEN.key);
         taken.take(endpoint, span, "the administration endpoint", report);
     }
-    Admin { listen }
+    let token = section
+        .placed(&root::ADMIN_TOKEN, report)
+        .and_then(|token| secret::resolve(root::ADMIN_TOKEN.key, token, context.secrets, report));
+    Admin { listen, token }
 }

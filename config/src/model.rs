@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use routing::Balance;
+
+use crate::network::Network;
+
+pub use crate::user::{PasswordDigest, Patterns, User, authenticate};
 
 /// A whole, checked configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +77,8 @@ pub struct Dns {
 pub struct Admin {
     /// `None`: off.
     pub listen: Option<Endpoint>,
+    /// What changes anything has to show it, if there is one.
+    pub token: Option<Secret>,
 }
 
 /// A place to listen at or to connect to, before names are resolved.
@@ -152,6 +158,8 @@ pub struct Pool {
     pub limits: Limits,
     /// How the nodes are reached.
     pub upstream: Upstream,
+    /// With `auth = "users"`: at least one.
+    pub users: Vec<User>,
 }
 
 impl Pool {
@@ -191,6 +199,20 @@ pub struct Listener {
     pub address: Endpoint,
     /// What clients get there.
     pub mode: Mode,
+    /// Connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// Who may connect; `None`: everyone.
+    pub allow: Option<Vec<Network>>,
+    /// Who may not.
+    pub deny: Vec<Network>,
+}
+
+impl Listener {
+    /// May somebody connect from there?
+    pub fn admits(&self, address: IpAddr) -> bool {
+        let within = |networks: &[Network]| networks.iter().any(|own| own.contains(address));
+        !within(&self.deny) && self.allow.as_deref().is_none_or(within)
+    }
 }
 
 /// What clients get at a listener.
@@ -260,6 +282,8 @@ impl Reads {
 pub enum Auth {
     /// The nodes: a client's AUTH goes to them.
     PassThrough,
+    /// Redkeel, by the pool's users: the nodes see `upstream`'s credentials.
+    Users,
     /// Nobody: the nodes see `upstream`'s credentials.
     None,
 }
@@ -337,21 +361,27 @@ pub struct Limits {
     pub client_output: u64,
     /// Bytes of all held commands of the pool.
     pub hold_bytes: u64,
+    /// Held commands of the pool.
+    pub hold_requests: usize,
     /// Further nodes tried for a read after a lost connection.
     pub retries: u32,
     /// Pinned connections of the pool.
     pub max_pinned: usize,
     /// Lanes per worker and node.
     pub max_lanes: usize,
+    /// Different wrong passwords from one address within 10 s; 0: any number.
+    pub login_failures: u32,
 }
 
 /// How the nodes are reached.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
-    /// Credentials for the probes, and with `auth = "none"` for the clients' commands.
+    /// Credentials for the probes, and with `auth = "none"` and `"users"` for the clients' commands.
     pub credentials: Option<Credentials>,
     /// Shared connections per worker, node, database, protocol and credentials.
     pub connections: usize,
+    /// Connections to the nodes begin with a header of the PROXY protocol.
+    pub proxy_protocol: Option<proxy_protocol::Version>,
 }
 
 /// A user name and a password.
@@ -377,6 +407,11 @@ impl Secret {
     /// Wraps a secret text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Is this the same text? It takes as long to say no as to say yes.
+    pub fn matches(&self, other: &[u8]) -> bool {
+        PasswordDigest::of(self.0.as_bytes()).matches(PasswordDigest::of(other))
     }
 
     /// The text itself, for the wire only.

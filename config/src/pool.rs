@@ -1,18 +1,17 @@
 //! One pool: `[pool.NAME]` and the tables within it.
 
-use std::net::IpAddr;
-
 use crate::bounds::{Bound, at_most};
 use crate::diagnostics::Report;
 use crate::kinds::{Durations, ModeName, Show};
-use crate::listeners::{self, Taken};
+use crate::listeners::{self, OfPool, Taken};
 use crate::load::Context;
-use crate::model::{Auth, Endpoint, Health, Limits, Listener, Pool, Timeouts, Upstream};
+use crate::model::{Health, Limits, Listener, Pool, Timeouts, Upstream};
 use crate::nodes;
 use crate::options::{limits, pool, timing, upstream};
 use crate::section::Section;
 use crate::source;
 use crate::tree::{Field, Span, Value};
+use crate::users;
 
 /// Longer names would fill status pages and metrics.
 const MAX_NAME_BYTES: usize = 64;
@@ -63,7 +62,9 @@ pub(crate) fn pool(
     let auth = section.setting(&pool::AUTH, report);
     let nodes = nodes::nodes(&mut section, &path, &servers, report);
     let zone = nodes::zone(&mut section, &nodes, report);
-    warn_of_open_door(&section, auth, &upstream, &listeners, report);
+    let users = users::users(&section, auth, &path, context, report);
+    users::refuse_tcp(auth, &section, &listeners, report);
+    users::warn_of_open_door(&section, auth, &upstream, &listeners, report);
     Some(Pool {
         name: field.key.clone(),
         listeners,
@@ -81,6 +82,7 @@ pub(crate) fn pool(
         timeouts,
         limits,
         upstream,
+        users,
     })
 }
 
@@ -108,12 +110,17 @@ fn listeners(
     report: &mut Report,
 ) -> Vec<Listener> {
     let mode: ModeName = section.setting(&pool::MODE, report);
+    let of_pool = OfPool {
+        mode,
+        allow: section.optional(&pool::ALLOW, report),
+        deny: section.optional(&pool::DENY, report).unwrap_or_default(),
+    };
     section.require(pool::LISTEN.key, pool::LISTEN.example, report);
     let entries = section.optional(&pool::LISTEN, report).unwrap_or_default();
     if section.is_broken_at(pool::MODE.key) {
         return Vec::new();
     }
-    listeners::listeners(entries, mode, &format!("pool `{name}`"), taken, report)
+    listeners::listeners(entries, &of_pool, &format!("pool `{name}`"), taken, report)
 }
 
 fn timing(pool: &mut Section<'_>, path: &str, report: &mut Report) -> (Health, Timeouts) {
@@ -183,9 +190,11 @@ fn capacity(
         max_args: section.setting(&limits::MAX_ARGS, report),
         client_output: section.setting(&limits::CLIENT_OUTPUT, report),
         hold_bytes: section.setting(&limits::HOLD_BYTES, report),
+        hold_requests: section.setting(&limits::HOLD_REQUESTS, report),
         retries: section.setting(&limits::RETRIES, report),
         max_pinned: section.setting(&limits::MAX_PINNED, report),
         max_lanes: section.setting(&limits::MAX_LANES, report),
+        login_failures: section.setting(&limits::LOGIN_FAILURES, report),
     };
     let bulk = Bound { section: &section, option: &limits::MAX_BULK, value: &limits.max_bulk };
     let request =
@@ -203,6 +212,7 @@ fn capacity(
             report,
         ),
         connections: upstream_section.setting(&upstream::CONNECTIONS, report),
+        proxy_protocol: upstream_section.optional(&upstream::PROXY_PROTOCOL, report),
     };
     let connections = Bound {
         section: &upstream_section,
@@ -212,34 +222,4 @@ fn capacity(
     let lanes = Bound { section: &section, option: &limits::MAX_LANES, value: &limits.max_lanes };
     at_most(&connections, &lanes, report);
     (limits, upstream)
-}
-
-/// With `auth = "none"` and credentials, whoever can connect is let in with them.
-fn warn_of_open_door(
-    section: &Section<'_>,
-    auth: Auth,
-    upstream: &Upstream,
-    listeners: &[Listener],
-    report: &mut Report,
-) {
-    let open = listeners.iter().find(|listener| !is_local(&listener.address));
-    let (Auth::None, Some(_), Some(open)) = (auth, &upstream.credentials, open) else { return };
-    let span = section.span_of(pool::AUTH.key).unwrap_or_else(|| section.span());
-    report
-        .warning(
-            span,
-            format!("everyone who reaches `{}` is let in with the credentials of `upstream`", open.address),
-        )
-        .with_help(
-            "listen on a loopback address or a unix socket, or let the nodes check: `auth = \"pass-through\"`",
-        );
-}
-
-fn is_local(endpoint: &Endpoint) -> bool {
-    match endpoint {
-        Endpoint::Tcp { host, .. } => {
-            host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-        }
-        Endpoint::Unix(_) => true,
-    }
 }

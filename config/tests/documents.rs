@@ -50,6 +50,7 @@ fn the_sample_file_loads_with_every_example() {
     assert_eq!(pool.servers().len(), 3);
     assert_eq!(pool.nodes.keys().collect::<Vec<_>>(), ["10.0.0.3:6379"]);
     assert_eq!(pool.zone.as_deref(), Some("eu-west-1a"));
+    assert_eq!((pool.users.len(), &*pool.users[0].name), (1, "default"));
     let credentials = pool.upstream.credentials.as_ref().unwrap();
     assert_eq!(credentials.username.as_deref(), Some("app"));
     assert_eq!(credentials.password.reveal(), "from-the-environment");
@@ -61,6 +62,7 @@ fn uncommented(mut leave_out: impl FnMut(&str) -> bool) -> config::Pool {
     let sample = config::sample_file();
     let lines = sample.lines().map(|line| match line.strip_prefix("# ") {
         Some(code) if code.starts_with('[') || is_option(code) => code,
+        None if line == "auth = \"pass-through\"" => "auth = \"users\"",
         _ => line,
     });
     let lines: Vec<&str> = lines.filter(|line| !leave_out(line)).collect();

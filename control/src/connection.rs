@@ -4,8 +4,10 @@ use std::io;
 
 use resp::{Value, ValueLimits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream};
 use topology::{Address, Failure, printable};
+
+use crate::resolver::Resolver;
 
 /// What one reply may be: far more than any probe's answer, and little memory.
 const LIMITS: ValueLimits =
@@ -25,19 +27,23 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) async fn dial(address: &Address) -> Result<Self, Failure> {
-        let stream = Self::connect(address).await.map_err(|error| dial_failure(&error))?;
+    /// `preface`: what goes before everything else, a header of the PROXY protocol or nothing.
+    pub(crate) async fn dial(address: &Address, preface: &[u8]) -> Result<Self, Failure> {
+        let mut stream = Self::connect(address).await.map_err(|error| dial_failure(&error))?;
+        stream.write_all(preface).await.map_err(|_| Failure::Lost)?;
         Ok(Self { stream, input: Vec::new() })
     }
 
     /// Connects to the first address of a `host:port` that lets it.
-    pub(crate) async fn dial_name(name: &str) -> Result<Self, Failure> {
+    pub(crate) async fn dial_name(name: &str, resolver: &Resolver) -> Result<Self, Failure> {
+        if let Ok(address) = name.parse() {
+            return Self::dial(&Address::Tcp(address), b"").await;
+        }
         let unreachable = |text: &str| Failure::Unreachable(printable(text.as_bytes()));
-        let addresses = lookup_host(name).await;
-        let addresses = addresses.map_err(|error| unreachable(&error.to_string()))?;
+        let resolved = resolver.resolve(name).await.map_err(|why| unreachable(&why))?;
         let mut last = unreachable("its name has no address");
-        for address in addresses {
-            match Self::dial(&Address::Tcp(address)).await {
+        for target in resolved.targets {
+            match Self::dial(&target.address, b"").await {
                 Ok(connection) => return Ok(connection),
                 Err(failure) => last = failure,
             }

@@ -13,6 +13,7 @@ use topology::{Address, Ask, Failure, NodeId, PoolId, Replies};
 use crate::connection::Connection;
 use crate::prober::{Report, Reports};
 use crate::request::Request;
+use crate::resolver::Resolver;
 
 /// One question.
 #[derive(Debug)]
@@ -40,6 +41,9 @@ pub(crate) struct Hands {
     /// Where the Sentinel is that chooses, if one does: `host:port`.
     pub(crate) sentinel: Option<Arc<str>>,
     pub(crate) sentinel_credentials: Option<Arc<Credentials>>,
+    /// What connections to the nodes begin with.
+    pub(crate) preface: Arc<[u8]>,
+    pub(crate) resolver: Resolver,
     pub(crate) reports: Reports,
 }
 
@@ -90,13 +94,13 @@ impl Hands {
                 let Some(address) = self.addresses.get(&node) else {
                     return Err(Failure::Unreachable("it has left the pool".into()));
                 };
-                (Connection::dial(address).await?, &self.credentials)
+                (Connection::dial(address, &self.preface).await?, &self.credentials)
             }
             Whom::Sentinel => {
                 let Some(name) = &self.sentinel else {
                     return Err(Failure::Unreachable("there is none".into()));
                 };
-                (Connection::dial_name(name).await?, &self.sentinel_credentials)
+                (Connection::dial_name(name, &self.resolver).await?, &self.sentinel_credentials)
             }
         };
         if let Some(credentials) = credentials {

@@ -30,8 +30,10 @@ pub(crate) struct Pool {
     pub(crate) id: PoolId,
     pub(crate) name: Arc<str>,
     pub(crate) state: PoolState,
-    resolver: Resolver,
+    pub(crate) resolver: Resolver,
     pub(crate) credentials: Option<Arc<Credentials>>,
+    /// What connections to the nodes begin with: a header of the PROXY protocol, or nothing.
+    pub(crate) preface: Arc<[u8]>,
     probe_timeout: Duration,
     probers: HashMap<NodeId, mpsc::Sender<Order>>,
     pub(crate) sentinel_credentials: Option<Arc<Credentials>>,
@@ -94,6 +96,11 @@ impl Pool {
             state,
             resolver,
             credentials: config.upstream.credentials.clone().map(Arc::new),
+            preface: config
+                .upstream
+                .proxy_protocol
+                .map_or_else(Vec::new, |version| version.header(None))
+                .into(),
             probe_timeout: config.health.timeout,
             probers: HashMap::new(),
             sentinel_credentials,
@@ -206,6 +213,7 @@ impl Pool {
                 node,
                 address,
                 credentials: self.credentials.clone(),
+                preface: Arc::clone(&self.preface),
                 timeout: self.probe_timeout,
                 clock: tasks.clock,
                 reports: tasks.reports.clone(),
@@ -233,6 +241,7 @@ impl Pool {
                 name,
                 master: Arc::clone(&master),
                 credentials: self.sentinel_credentials.clone(),
+                resolver: self.resolver.clone(),
                 clock: tasks.clock,
                 reports: tasks.reports.clone(),
             };

@@ -48,6 +48,8 @@ pub(crate) struct Prober {
     pub(crate) node: NodeId,
     pub(crate) address: Address,
     pub(crate) credentials: Option<Arc<Credentials>>,
+    /// What its connections begin with.
+    pub(crate) preface: Arc<[u8]>,
     /// For a whole probe, with the connect if there must be one.
     pub(crate) timeout: Duration,
     pub(crate) clock: Clock,
@@ -196,7 +198,7 @@ impl Prober {
         let open = match link.take() {
             Some(open) => open,
             None => {
-                let connection = Connection::dial(&self.address).await?;
+                let connection = Connection::dial(&self.address, &self.preface).await?;
                 Link { connection, authenticated: false, process: None }
             }
         };

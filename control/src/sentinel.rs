@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::prober::{Report, Reports};
 use crate::request::{Request, blame, refusal};
+use crate::resolver::Resolver;
 
 /// For a whole poll, with the lookup and the connect if there must be one.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ pub(crate) struct Sentinel {
     pub(crate) name: Arc<str>,
     pub(crate) master: Arc<str>,
     pub(crate) credentials: Option<Arc<Credentials>>,
+    pub(crate) resolver: Resolver,
     pub(crate) clock: Clock,
     pub(crate) reports: Reports,
 }
@@ -100,7 +102,7 @@ impl Sentinel {
         let link = match link {
             Some(link) => link,
             None => {
-                let connection = Connection::dial_name(&self.name).await?;
+                let connection = Connection::dial_name(&self.name, &self.resolver).await?;
                 link.insert(Link { connection, authenticated: false, says_slaves: false })
             }
         };
@@ -180,7 +182,7 @@ impl Sentinel {
 
     /// `None`: it is not to be had; why is for [`Self::ask`] to find out.
     async fn subscribe(&self) -> Option<Connection> {
-        let mut connection = Connection::dial_name(&self.name).await.ok()?;
+        let mut connection = Connection::dial_name(&self.name, &self.resolver).await.ok()?;
         let mut request = Request::default();
         if let Some(credentials) = &self.credentials {
             request.authenticate(credentials);

@@ -98,6 +98,8 @@ impl Pool {
             credentials: self.credentials.clone(),
             sentinel,
             sentinel_credentials: self.sentinel_credentials.clone(),
+            preface: Arc::clone(&self.preface),
+            resolver: self.resolver.clone(),
             reports: tasks.reports.clone(),
         };
         let (errands, receiver) = mpsc::channel(1);

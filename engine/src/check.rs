@@ -191,6 +191,8 @@ impl Engine {
             assert_eq!(pool.counts.held, held.len() as u64, "gauge of held clients");
             let bytes: u64 = held.iter().map(|trouble| trouble.held_bytes as u64).sum();
             assert_eq!(pool.counts.held_bytes, bytes, "gauge of held bytes");
+            let requests: u64 = held.iter().map(|trouble| trouble.held_requests).sum();
+            assert_eq!(pool.counts.held_requests, requests, "gauge of held commands");
             let mut pinned_in_use = 0;
             for node in &pool.nodes {
                 let upstreams = node.connections.iter().filter_map(|key| self.upstreams.get(*key));

@@ -131,14 +131,24 @@ pub(crate) struct Trouble {
     /// Counted among the pool's held clients, with so many bytes.
     pub(crate) held: bool,
     pub(crate) held_bytes: usize,
+    /// How many commands they are, and where the last complete one ends.
+    pub(crate) held_requests: u64,
+    pub(crate) held_until: usize,
     /// The pool held too much already.
-    pub(crate) over_limit: bool,
+    pub(crate) over_limit: Option<HoldLimit>,
     /// Lost connections so far.
     pub(crate) losses: u32,
     /// Sent again after silence; happens once.
     pub(crate) silent: bool,
     /// The node that kept it waiting in vain.
     pub(crate) avoid: Option<usize>,
+}
+
+/// Which limit of held commands was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HoldLimit {
+    Bytes,
+    Requests,
 }
 
 /// A reply that is given when everything before its place is answered.

@@ -10,6 +10,7 @@ use crate::client::Parked;
 use crate::conn::Action;
 use crate::dispatch::{Dispatched, NoWay, Request, Source};
 use crate::input::Step;
+use crate::login::denial;
 use crate::slots::Key;
 use crate::upstream::{Flags, Pending, PendingKind};
 
@@ -142,7 +143,10 @@ impl Engine {
     }
 
     pub(crate) fn reject(&mut self, key: Key, call: Call<'_>, rejection: Rejection) -> Step {
-        let name = String::from_utf8_lossy(call.name()).to_ascii_lowercase();
+        let mut name = String::from_utf8_lossy(call.name()).to_ascii_lowercase();
+        if rejection == (Rejection::Command { with_subcommand: true }) {
+            name = format!("{name}|{}", String::from_utf8_lossy(call.arg(1)).to_ascii_lowercase());
+        }
         let (kind, text) = match rejection {
             // Redis' own words for a write on a replica.
             Rejection::ReadOnly => (
@@ -153,6 +157,16 @@ impl Engine {
                 ErrorKind::Refused,
                 error(ErrorKind::Refused, format_args!("'{name}' is not passed on by a proxy")),
             ),
+            Rejection::Configured if call.len() > 1 && has_subcommands(call) => (
+                ErrorKind::Refused,
+                error(
+                    ErrorKind::Refused,
+                    format_args!(
+                        "'{name} {}' is refused by this pool's configuration",
+                        String::from_utf8_lossy(call.arg(1)).to_ascii_lowercase()
+                    ),
+                ),
+            ),
             Rejection::Configured => (
                 ErrorKind::Refused,
                 error(
@@ -160,6 +174,7 @@ impl Engine {
                     format_args!("'{name}' is refused by this pool's configuration"),
                 ),
             ),
+            denied => (ErrorKind::Denied, denial(denied, &name).unwrap_or_default()),
         };
         if self.transaction_of(key).is_open() {
             self.set_transaction(key, Transaction::Refused);
@@ -326,4 +341,8 @@ impl Engine {
         }
         self.reply(key, |out, _| resp::write_error(out, text));
     }
+}
+
+fn has_subcommands(call: Call<'_>) -> bool {
+    commands::lookup(call.name()).is_some_and(commands::Command::has_subcommands)
 }

@@ -1,5 +1,7 @@
 //! How the I/O layer and the engine name connections, and what the engine asks of the I/O layer.
 
+use std::net::SocketAddr;
+
 use topology::{Address, Evidence, PeerMail};
 
 use crate::slots::Key;
@@ -47,7 +49,7 @@ impl ConnId {
     }
 }
 
-/// Where a client's connection comes from, for CLIENT LIST and KILL.
+/// Where a client's connection comes from: as a balancer's PROXY header says, where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The client's side.
@@ -64,6 +66,34 @@ impl Caller {
         let nowhere = Address::Unix(std::path::PathBuf::new());
         Self { address: nowhere.clone(), local: nowhere, descriptor: -1 }
     }
+
+    /// The client's address; none for a unix socket.
+    pub fn source(&self) -> Option<SocketAddr> {
+        tcp(&self.address)
+    }
+
+    /// The address that it connected to; none for a unix socket.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        tcp(&self.local)
+    }
+}
+
+fn tcp(address: &Address) -> Option<SocketAddr> {
+    match address {
+        Address::Tcp(address) => Some(*address),
+        Address::Unix(_) => None,
+    }
+}
+
+/// Why a client was turned away before it got here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// There are `max_clients` already.
+    Full,
+    /// By `allow` and `deny`.
+    Denied,
+    /// It did not begin with a header of the PROXY protocol.
+    Headerless,
 }
 
 /// What the engine asks of the I/O layer, in order.
@@ -75,6 +105,8 @@ pub enum Action {
         conn: ConnId,
         /// Where.
         address: Address,
+        /// What goes before everything else, in the clear: a header of the PROXY protocol, or nothing.
+        preface: Box<[u8]>,
     },
     /// Close at once; nothing is reported back.
     Close(ConnId),

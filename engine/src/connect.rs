@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use proxy_protocol::Addresses;
 use resp::{ReplyScanner, Skip};
 use session::{Standing, error, refusal};
 use topology::{ErrorKind, Time};
@@ -139,9 +140,25 @@ impl Engine {
         node.connections.push(key);
         node.counts.connects_total += 1;
         let address = node.address.clone();
-        self.actions.push(Action::Connect { conn: ConnId::upstream(key), address });
+        let preface = self.preface(pool, sharing);
+        self.actions.push(Action::Connect { conn: ConnId::upstream(key), address, preface });
         self.arm_upstream(key, deadline);
         key
+    }
+
+    /// On whose behalf a connection is: a lane is many clients', and nobody's.
+    fn preface(&self, pool: usize, sharing: Sharing) -> Box<[u8]> {
+        let Some(version) = self.pools[pool].settings.upstream.proxy_protocol else {
+            return Box::default();
+        };
+        let caller = match sharing {
+            Sharing::Raw(owner) => self.clients.get(owner).map(|client| &client.caller),
+            Sharing::Lane | Sharing::Pinned(_) | Sharing::Hub(_) => None,
+        };
+        let addresses = caller.and_then(|caller| {
+            Some(Addresses { source: caller.source()?, destination: caller.destination()? })
+        });
+        version.header(addresses).into()
     }
 
     pub(crate) fn upstream_connected(&mut self, key: Key) {

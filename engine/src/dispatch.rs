@@ -5,7 +5,7 @@ use topology::{ErrorKind, Time};
 
 use crate::Engine;
 use crate::choice::Wish;
-use crate::client::{Bound, Parked};
+use crate::client::{Bound, HoldLimit, Parked};
 use crate::slots::Key;
 use crate::upstream::{Flags, Pending, PendingKind};
 
@@ -206,10 +206,13 @@ impl Engine {
             return (ErrorKind::NoPrimary, String::new());
         };
         let pool = &self.pools[client.pool];
-        if client.trouble.as_ref().is_some_and(|trouble| trouble.over_limit) {
-            let (name, limit) = (pool.name(), pool.settings.limits.hold_bytes);
-            let text =
-                format_args!("pool {name} already holds {limit} bytes (hold_bytes) of commands");
+        if let Some(over) = client.trouble.as_ref().and_then(|trouble| trouble.over_limit) {
+            let (name, limits) = (pool.name(), &pool.settings.limits);
+            let (what, limit) = match over {
+                HoldLimit::Bytes => ("bytes (hold_bytes) of commands", limits.hold_bytes),
+                HoldLimit::Requests => ("commands (hold_requests)", limits.hold_requests as u64),
+            };
+            let text = format_args!("pool {name} already holds {limit} {what}");
             return (ErrorKind::Limit, error(ErrorKind::Limit, text));
         }
         let hold = pool.settings.timeouts.hold;

@@ -27,8 +27,13 @@ impl Engine {
             PendingKind::Monitor if is_error => client.special_mut().monitoring = false,
             PendingKind::Hook => {
                 let hook = client.special.as_mut().and_then(|special| special.hook.take());
-                if let (Some(hook), false) = (hook, is_error) {
-                    self.apply_hook(client_key, hook, value.len);
+                match hook {
+                    Some(hook) if !is_error => self.apply_hook(client_key, hook, value.len),
+                    Some(Hook::Standing(standing) | Hook::Hello { standing, .. }) => {
+                        let reply = client.output.tail(value.len).to_vec();
+                        self.note_refusal(client_key, &standing, &reply);
+                    }
+                    _ => {}
                 }
             }
             _ => {}

@@ -3,7 +3,10 @@
 use commands::Kind;
 use config::Balance;
 use resp::{RequestError, RequestScanner, Scan};
-use session::{Call, Local, PinReason, ReplyMode, Rules, Target, Transaction, Way, classify};
+use session::{
+    Access, Call, Local, PinReason, Rejection, ReplyMode, Rules, Target, Transaction, Way,
+    classify, classify_begun,
+};
 
 use crate::Engine;
 use crate::client::{Client, INPUT_FULL, OUTPUT_FULL};
@@ -53,8 +56,16 @@ impl Engine {
             _ => {}
         }
         let course = Course::of(client, pool, &self.upstreams);
-        let rules =
-            Rules { mode: client.mode, refuse: &pool.settings.refuse, learned: &pool.learned };
+        let rules = Rules {
+            mode: client.mode,
+            refuse: &pool.settings.refuse,
+            learned: &pool.learned,
+            access: pool.access(client.talk.who),
+        };
+        let limits = match rules.access {
+            Access::Stranger => &pool.stranger_limits,
+            Access::Open | Access::User(_) => &pool.limits,
+        };
         let by_key = pool.settings.balance == Balance::Hash;
         match client.partial.take() {
             Some(partial) => self.scanner = *partial,
@@ -68,7 +79,7 @@ impl Engine {
             if at == input.len() {
                 return Stop::End;
             }
-            let (source, len) = match self.scanner.scan(&input[at..], &pool.limits) {
+            let (source, len) = match self.scanner.scan(&input[at..], limits) {
                 Ok(Scan::Complete { len, inline: false }) => (Source::Input { at, len }, len),
                 Ok(Scan::Complete { len, inline: true }) => {
                     let from = self.inline.len();
@@ -82,7 +93,7 @@ impl Engine {
                         at += len;
                         continue;
                     }
-                    if let Err(error) = self.scanner.scan(text, &pool.limits) {
+                    if let Err(error) = self.scanner.scan(text, limits) {
                         return Stop::Broken(error);
                     }
                     (Source::Inline { at: from, len: text.len() }, len)
@@ -92,6 +103,12 @@ impl Engine {
                     if known > STREAM_ABOVE
                         && (!self.scanner.args().is_empty() || input.len() - at > INPUT_FULL) =>
                 {
+                    let come = input.len() - at;
+                    if come as u64 <= STREAM_ABOVE
+                        && is_undecided(&self.scanner, &input[at..], &rules)
+                    {
+                        return Stop::End;
+                    }
                     return Stop::Large { known };
                 }
                 Ok(Scan::Incomplete { .. }) => return Stop::End,
@@ -150,6 +167,12 @@ impl Engine {
             self.batch.push(request);
         }
     }
+}
+
+/// Has too little of this request come to tell whether its client may run it?
+fn is_undecided(scanner: &RequestScanner, input: &[u8], rules: &Rules<'_>) -> bool {
+    let call = Call::begun(input, scanner.args(), scanner.argc());
+    !call.is_empty() && classify_begun(call, rules).0 == Way::Reject(Rejection::Undecided)
 }
 
 /// What may be gathered for a client as it stands.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use config::Mode;
+use resp::Scan;
 use topology::Sighting;
 
 use crate::Engine;
-use crate::client::{Parked, State};
+use crate::client::{HoldLimit, Parked, State};
 use crate::conn::{Action, ConnId};
 use crate::slots::Key;
 use crate::upstream::PendingKind;
@@ -59,11 +60,14 @@ impl Engine {
             pool.counts.held = pool.counts.held.saturating_sub(1);
             let bytes = std::mem::take(&mut trouble.held_bytes) as u64;
             pool.counts.held_bytes = pool.counts.held_bytes.saturating_sub(bytes);
+            let requests = std::mem::take(&mut trouble.held_requests);
+            pool.counts.held_requests = pool.counts.held_requests.saturating_sub(requests);
+            trouble.held_until = 0;
         }
     }
 
-    /// Keeps count of what a held client has waiting; above `hold_bytes` it waits no longer.
-    pub(crate) fn count_held_bytes(&mut self, key: Key) {
+    /// Keeps count of what a held client has waiting; above `hold_bytes` or `hold_requests` it waits no longer.
+    pub(crate) fn count_held(&mut self, key: Key) {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
@@ -75,9 +79,26 @@ impl Engine {
         pool.counts.held_bytes =
             (pool.counts.held_bytes + len as u64).saturating_sub(trouble.held_bytes as u64);
         trouble.held_bytes = len;
-        if pool.counts.held_bytes > pool.hold_bytes && trouble.expired == 0 {
+        // What waits is only added to as long as it waits: each request is looked at once.
+        self.ahead.reset();
+        while let Some(rest) =
+            client.input.get(trouble.held_until..).filter(|rest| !rest.is_empty())
+            && let Ok(Scan::Complete { len, .. }) = self.ahead.scan(rest, &pool.limits)
+        {
+            trouble.held_until += len;
+            trouble.held_requests += 1;
+            pool.counts.held_requests += 1;
+        }
+        let over = if pool.counts.held_bytes > pool.hold_bytes {
+            Some(HoldLimit::Bytes)
+        } else if pool.counts.held_requests > pool.hold_requests {
+            Some(HoldLimit::Requests)
+        } else {
+            None
+        };
+        if over.is_some() && trouble.expired == 0 {
             trouble.expired = len;
-            trouble.over_limit = true;
+            trouble.over_limit = over;
             trouble.held_since = None;
             self.queue(key);
         }
@@ -105,7 +126,7 @@ impl Engine {
             let until = trouble.held_since.unwrap_or(now) + hold;
             if now >= until {
                 trouble.held_since = None;
-                trouble.over_limit = false;
+                trouble.over_limit = None;
                 trouble.expired = waiting.max(1);
                 return self.queue(key);
             }

@@ -308,6 +308,6 @@ impl Engine {
             let conn = ConnId::client(key);
             self.actions.push(if full { Action::Pause(conn) } else { Action::Resume(conn) });
         }
-        self.count_held_bytes(key);
+        self.count_held(key);
     }
 }

@@ -28,6 +28,7 @@ mod hub;
 mod input;
 mod listening;
 mod local;
+mod login;
 mod pause;
 mod pinned;
 mod pool;
@@ -56,7 +57,7 @@ use std::sync::Arc;
 
 use config::Mode;
 use resp::RequestScanner;
-use session::{Conversation, Standing};
+use session::Standing;
 use topology::{PeerMail, PoolId, Snapshot, Time, WorkerCounts};
 
 use crate::buffer::BufferPool;
@@ -68,7 +69,8 @@ use crate::timers::Timers;
 use crate::upstream::Upstream;
 use crate::window::Window;
 
-pub use conn::{Action, Caller, ConnId, Gone};
+pub use conn::{Action, Caller, ConnId, Gone, TurnedAway};
+pub use session::LoginFailures;
 
 /// One worker's data plane.
 #[derive(Debug)]
@@ -106,6 +108,8 @@ pub struct Engine {
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
+    /// Shared by all workers.
+    logins: Arc<LoginFailures>,
 }
 
 /// So many subscribed clients of a worker, and of the same credentials, are counted by a node one by one.
@@ -158,7 +162,13 @@ impl Engine {
             next_client_id: settings.worker as u64 + 1,
             client_id_step: settings.workers.max(1) as u64,
             draining: false,
+            logins: Arc::default(),
         }
+    }
+
+    /// Counts wrong passwords together with other workers.
+    pub fn share_login_failures(&mut self, with: Arc<LoginFailures>) {
+        self.logins = with;
     }
 
     /// A turn begins at `now`, which never goes back.
@@ -196,7 +206,7 @@ impl Engine {
         let index = pool.0 as usize;
         let id = self.next_client_id;
         self.next_client_id += self.client_id_step;
-        let standing = Rc::clone(&self.pools[index].standing);
+        let talk = self.pools[index].newcomer();
         let counts = &mut self.pools[index].counts;
         counts.clients += 1;
         counts.clients_total += 1;
@@ -207,7 +217,7 @@ impl Engine {
             caller,
             born: self.now,
             last_command: None,
-            talk: Conversation::new(standing),
+            talk,
             input: Vec::new(),
             partial: None,
             output: buffer::Output::default(),
@@ -374,9 +384,14 @@ impl Engine {
     }
 
     /// A client was turned away before it got here.
-    pub fn count_refused_client(&mut self, pool: PoolId) {
+    pub fn count_refused_client(&mut self, pool: PoolId, why: TurnedAway) {
         if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
-            pool.counts.clients_refused_total += 1;
+            let counts = &mut pool.counts;
+            *match why {
+                TurnedAway::Full => &mut counts.clients_refused_total,
+                TurnedAway::Denied => &mut counts.clients_denied_total,
+                TurnedAway::Headerless => &mut counts.clients_headerless_total,
+            } += 1;
         }
     }
 

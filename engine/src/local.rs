@@ -18,6 +18,11 @@ use crate::input::Step;
 use crate::slots::Key;
 use crate::upstream::PendingKind;
 
+/// In Redis' words (networking.c `helloCommand`).
+const HELLO_NEEDS_LOGIN: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+    HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+    the same time";
+
 impl Engine {
     pub(crate) fn local(&mut self, key: Key, call: Call<'_>, bytes: &[u8], local: Local) -> Step {
         let queued = self.transaction_of(key).is_open();
@@ -43,6 +48,11 @@ impl Engine {
             Local::Auth => self.auth(key, call, bytes),
             Local::Hello => self.hello(key, call),
             Local::Client => self.client_command(key, call, bytes),
+            Local::WhoAmI => {
+                let name = self.user_name(key);
+                self.reply(key, |out, _| resp::write_bulk(out, name.as_bytes()));
+                Step::Done
+            }
         }
     }
 
@@ -100,7 +110,7 @@ impl Engine {
             return Step::Done;
         };
         client.special = None;
-        client.talk = session::Conversation::new(Rc::clone(&self.pools[client.pool].standing));
+        client.talk = self.pools[client.pool].newcomer();
         self.reply_simple(key, "RESET")
     }
 
@@ -121,11 +131,14 @@ impl Engine {
         // The node would speak of its own clients, which are Redkeel's connections.
         let others =
             local == Local::Client && matches!(parse_client(call), Ok(ClientCommand::Clients(_)));
-        if reply || others || (logs_in && !own_login) {
-            let what = if local == Local::Client {
-                format!("CLIENT {}", String::from_utf8_lossy(call.arg(1)).to_ascii_uppercase())
-            } else {
-                "AUTH".to_owned()
+        let who_am_i = local == Local::WhoAmI;
+        if reply || others || who_am_i || (logs_in && !own_login) {
+            let what = match local {
+                Local::Client => {
+                    format!("CLIENT {}", String::from_utf8_lossy(call.arg(1)).to_ascii_uppercase())
+                }
+                Local::WhoAmI => "ACL WHOAMI".to_owned(),
+                _ => "AUTH".to_owned(),
             };
             let text = format!("ERR {what} is not allowed in transactions");
             self.set_transaction(key, Transaction::Refused);
@@ -178,6 +191,12 @@ impl Engine {
             Ok(login) => login,
             Err(text) => return self.command_error(key, &text),
         };
+        if self.knows_users(key) {
+            return match self.log_in(key, &login) {
+                Ok(()) => self.reply_simple(key, "OK"),
+                Err(text) => self.denied(key, &text),
+            };
+        }
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
@@ -190,6 +209,9 @@ impl Engine {
             );
         }
         let standing = Standing { login: Some(login), ..(*client.talk.standing).clone() };
+        if let Err(text) = self.may_try(key) {
+            return self.denied(key, &text);
+        }
         let standing = self.intern(standing);
         if self.has_pin(key) {
             return self.hooked(key, bytes, Hook::Standing(standing));
@@ -209,6 +231,18 @@ impl Engine {
             Ok(hello) => hello,
             Err(text) => return self.command_error(key, &text),
         };
+        if self.knows_users(key) {
+            if let Some(Err(text)) = hello.login.as_ref().map(|login| self.log_in(key, login)) {
+                return self.denied(key, &text);
+            }
+            if self.is_stranger(key) {
+                return self.denied(key, HELLO_NEEDS_LOGIN);
+            }
+        } else if hello.login.is_some()
+            && let Err(text) = self.may_try(key)
+        {
+            return self.denied(key, &text);
+        }
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
@@ -374,6 +408,11 @@ impl Engine {
         self.hooked(key, bytes, Hook::Tracking(on.then(|| bytes.to_vec())))
     }
 
+    fn denied(&mut self, key: Key, text: &str) -> Step {
+        self.deny(key, text);
+        Step::Done
+    }
+
     fn command_error(&mut self, key: Key, text: &str) -> Step {
         self.reply_error(key, ErrorKind::Command, text);
         Step::Done
@@ -415,6 +454,7 @@ impl Engine {
         if let Some(error) =
             client.special.as_mut().and_then(|special| special.standing_error.take())
         {
+            self.note_refusal(key, standing, &error);
             self.reply(key, |out, _| out.extend_from_slice(&error));
             return Ensured::Answered;
         }

@@ -54,8 +54,12 @@ impl Engine {
         let Some(pause) = pool.pause.filter(|pause| self.now < pause.until) else {
             return false;
         };
-        let rules =
-            Rules { mode: client.mode, refuse: &pool.settings.refuse, learned: &pool.learned };
+        let rules = Rules {
+            mode: client.mode,
+            refuse: &pool.settings.refuse,
+            learned: &pool.learned,
+            access: pool.access(client.talk.who),
+        };
         let mut inline = Vec::new();
         self.ahead.reset();
         let bytes = match self.ahead.scan(input, &pool.limits) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use routing::{Balance, Balancer, Candidate, Latency};
-use session::{Standing, Target};
+use session::{Access, Conversation, Standing, Target, Who};
 use topology::{
     Address, Health, LearnedCommands, NodeCounts, NodeId, NodeView, PoolCounts, PoolId, PoolView,
     Role, Time,
@@ -25,6 +25,8 @@ pub(crate) struct Pool {
     pub(crate) id: PoolId,
     pub(crate) settings: Arc<config::Pool>,
     pub(crate) limits: resp::Limits,
+    /// Of clients that have yet to log in.
+    pub(crate) stranger_limits: resp::Limits,
     pub(crate) nodes: Vec<Node>,
     /// Index of the node that takes writes.
     pub(crate) primary: Option<usize>,
@@ -48,6 +50,8 @@ pub(crate) struct Pool {
     pub(crate) pause: Option<Pause>,
     /// This worker's share of `hold_bytes`.
     pub(crate) hold_bytes: u64,
+    /// The same of `hold_requests`.
+    pub(crate) hold_requests: u64,
     /// This worker's share of `max_pinned`.
     pub(crate) max_pinned: usize,
     /// What a new client's connection is.
@@ -100,6 +104,10 @@ pub(crate) const SLOW: Duration = Duration::from_millis(50);
 const SLOW_EVERY: Duration = Duration::from_millis(100);
 /// For this long a node that refused a client's credentials is not asked again on that client's behalf.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(5);
+
+/// What a client may send before it has logged in, as on a server (networking.c `processMultibulkBuffer`).
+const STRANGER_ARGS: u32 = 10;
+const STRANGER_BULK: u64 = 16 * 1024;
 
 impl Node {
     fn new(view: &NodeView, zone: Option<&str>) -> Self {
@@ -206,7 +214,7 @@ impl Pool {
         let workers = workers.max(1);
         let login = match settings.auth {
             config::Auth::PassThrough => None,
-            config::Auth::None => {
+            config::Auth::None | config::Auth::Users => {
                 settings.upstream.credentials.as_ref().map(|own| session::Login {
                     username: own.username.as_ref().map(|name| name.as_bytes().into()),
                     password: (&own.password).into(),
@@ -215,6 +223,11 @@ impl Pool {
         };
         Self {
             id,
+            stranger_limits: resp::Limits {
+                max_bulk: limits.max_bulk.min(STRANGER_BULK),
+                max_args: limits.max_args.min(STRANGER_ARGS),
+                ..limits.clone()
+            },
             limits,
             nodes: Vec::new(),
             primary: None,
@@ -231,11 +244,30 @@ impl Pool {
             own_subscribers: Vec::new(),
             pause: None,
             hold_bytes: settings.limits.hold_bytes / workers as u64,
+            hold_requests: (settings.limits.hold_requests / workers).max(1) as u64,
             max_pinned: (settings.limits.max_pinned / workers).max(1),
             standing: Rc::new(Standing { login, ..Standing::default() }),
             balancer: Balancer::new(settings.balance, seed),
             candidates: Vec::new(),
             settings,
+        }
+    }
+
+    /// What a client is that has just connected.
+    pub(crate) fn newcomer(&self) -> Conversation {
+        let who = match self.settings.auth {
+            config::Auth::Users => Who::Stranger,
+            config::Auth::PassThrough | config::Auth::None => Who::Anyone,
+        };
+        Conversation::new(Rc::clone(&self.standing), who)
+    }
+
+    /// The rights of such a client.
+    pub(crate) fn access(&self, who: Who) -> Access<'_> {
+        match who {
+            Who::Anyone => Access::Open,
+            Who::Stranger => Access::Stranger,
+            Who::User(user) => self.settings.users.get(user).map_or(Access::Stranger, Access::User),
         }
     }
 

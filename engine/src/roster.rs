@@ -81,13 +81,6 @@ impl Engine {
             && is(&filter.user, &|| self.user_of(client))
     }
 
-    /// As whom the nodes see it.
-    fn user_of(&self, client: &Client) -> String {
-        let login = client.talk.standing.login.as_ref();
-        let user = login.and_then(|login| login.username.as_deref()).unwrap_or(b"default");
-        String::from_utf8_lossy(user).into_owned()
-    }
-
     pub(crate) fn is_blocked(&self, client: &Client) -> bool {
         let pinned = client.bound.filter(|bound| bound.pinned);
         pinned.and_then(|bound| self.upstreams.get(bound.upstream)).is_some_and(Upstream::blocks)

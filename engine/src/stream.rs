@@ -30,9 +30,10 @@ impl Engine {
             mode,
             refuse: &self.pools[pool].settings.refuse,
             learned: &self.pools[pool].learned,
+            access: self.pools[pool].access(client.talk.who),
         };
         let scanner = std::mem::take(&mut self.scanner);
-        let call = Call::new(input, scanner.args());
+        let call = Call::begun(input, scanner.args(), scanner.argc());
         let way = if call.is_empty() { None } else { Some(classify_begun(call, &rules).0) };
         let target = match way {
             _ if only_listens => {

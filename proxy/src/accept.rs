@@ -3,13 +3,16 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::Config;
+use engine::{Caller, TurnedAway};
 use mio::{Events, Interest, Poll, Token, Waker};
-use topology::WorkerHandle;
+use topology::{Time, WorkerHandle};
 
 use crate::PoolClients;
+use crate::complaint::Complaint;
+use crate::greeting::{Greetings, Outcome};
 use crate::listen::{Kind, Listener};
 use crate::mailbox::{Letter, Mailbox};
 use crate::socket::Stream;
@@ -33,6 +36,11 @@ pub(crate) struct Acceptor {
     runnable: Vec<usize>,
     /// The last accept failed; said once.
     starved: bool,
+    /// Connections that have yet to say whose they are.
+    greetings: Greetings,
+    /// By listener: of those that are turned away.
+    complaints: Vec<Complaint>,
+    origin: Instant,
 }
 
 /// Ends the acceptor.
@@ -57,6 +65,7 @@ impl Acceptor {
         mailboxes: Vec<Arc<Mailbox>>,
         pool_clients: PoolClients,
         config: Arc<Config>,
+        origin: Instant,
     ) -> io::Result<(Self, Handle)> {
         let poll = Poll::new()?;
         for (index, listener) in listeners.iter_mut().enumerate() {
@@ -71,6 +80,7 @@ impl Acceptor {
         let waker = Waker::new(poll.registry(), WAKE)?;
         let stop = Arc::new(AtomicBool::new(false));
         let handle = Handle { stop: Arc::clone(&stop), waker };
+        let complaints = listeners.iter().map(|_| Complaint::default()).collect();
         let acceptor = Self {
             poll,
             listeners,
@@ -80,6 +90,9 @@ impl Acceptor {
             stop,
             runnable: Vec::new(),
             starved: false,
+            greetings: Greetings::default(),
+            complaints,
+            origin,
         };
         Ok((acceptor, handle))
     }
@@ -88,7 +101,7 @@ impl Acceptor {
         let mut events = Events::with_capacity(64);
         while !self.stop.load(Ordering::Relaxed) {
             let timeout = match (self.runnable.is_empty(), self.starved) {
-                (true, _) => None,
+                (true, _) => self.greetings.next_due().map(|at| at.since(self.now())),
                 (false, true) => Some(RETRY),
                 (false, false) => Some(Duration::ZERO),
             };
@@ -101,9 +114,19 @@ impl Acceptor {
                 }
             }
             for event in &events {
-                if event.token() != WAKE && !self.runnable.contains(&event.token().0) {
-                    self.runnable.push(event.token().0);
+                let token = event.token();
+                if token.0 < self.listeners.len() {
+                    if !self.runnable.contains(&token.0) {
+                        self.runnable.push(token.0);
+                    }
+                } else if token != WAKE
+                    && let Some(outcome) = self.greetings.ready(token, self.poll.registry())
+                {
+                    self.greeted(outcome);
                 }
+            }
+            while let Some(outcome) = self.greetings.overdue(self.now()) {
+                self.greeted(outcome);
             }
             for index in std::mem::take(&mut self.runnable) {
                 if self.accept_some(index) {
@@ -126,7 +149,8 @@ impl Acceptor {
             match accepted {
                 Ok(stream) => {
                     self.starved = false;
-                    self.assign(index, stream);
+                    let caller = stream.caller();
+                    self.welcome(index, stream, caller);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // The client went away before it was accepted.
@@ -150,7 +174,75 @@ impl Acceptor {
         true
     }
 
-    fn assign(&self, index: usize, stream: Stream) {
+    /// Whose connection is it, and may he connect?
+    fn welcome(&mut self, index: usize, stream: Stream, caller: Caller) {
+        let Some(listener) = self.listeners.get(index) else {
+            return;
+        };
+        if !listener.settings.proxy_protocol {
+            return self.admit(index, stream, caller);
+        }
+        let now = self.now();
+        let registry = self.poll.registry();
+        if let Some(outcome) = self.greetings.add(stream, index, caller, registry, now) {
+            self.greeted(outcome);
+        }
+    }
+
+    fn greeted(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Client { stream, listener, caller } => self.admit(listener, stream, caller),
+            Outcome::Closed { listener, caller, why } => {
+                self.turn_away(listener, TurnedAway::Headerless, caller, &why);
+            }
+        }
+    }
+
+    fn admit(&mut self, index: usize, stream: Stream, caller: Caller) {
+        let Some(listener) = self.listeners.get(index) else {
+            return;
+        };
+        match caller.source() {
+            Some(address) if !listener.settings.admits(address.ip()) => {
+                self.turn_away(index, TurnedAway::Denied, caller, "`allow` and `deny` say so");
+            }
+            _ => self.assign(index, stream, caller),
+        }
+    }
+
+    fn turn_away(&mut self, index: usize, turned: TurnedAway, caller: Caller, why: &str) {
+        let now = self.now();
+        let (Some(listener), Some(complaint)) =
+            (self.listeners.get(index), self.complaints.get_mut(index))
+        else {
+            return;
+        };
+        let pool = listener.origin().pool;
+        if let Some(worker) = self.mailboxes.first() {
+            worker.post(Letter::Refused(pool, turned));
+        }
+        let Some(unsaid) = complaint.say(now) else {
+            return;
+        };
+        let from =
+            caller.source().map_or_else(|| "a unix socket".to_owned(), |own| own.to_string());
+        let address = &listener.bound.address;
+        match turned {
+            // Whoever scans the network must not fill the log with warnings.
+            TurnedAway::Denied | TurnedAway::Full => {
+                tracing::info!(%address, %from, unsaid, "turned a client away: {why}");
+            }
+            TurnedAway::Headerless => {
+                tracing::warn!(%address, %from, unsaid, "closed a connection: {why}");
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        crate::now(self.origin)
+    }
+
+    fn assign(&self, index: usize, stream: Stream, caller: Caller) {
         let Some(listener) = self.listeners.get(index) else {
             return;
         };
@@ -168,12 +260,12 @@ impl Acceptor {
             let mut stream = stream;
             // Redis' own words; a client that does not take them at once is closed without.
             let _ = stream.write(b"-ERR max number of clients reached\r\n");
-            worker.post(Letter::Refused(origin.pool));
+            worker.post(Letter::Refused(origin.pool, TurnedAway::Full));
             return;
         }
         clients.fetch_add(1, Ordering::Relaxed);
         worker.add_client();
         stream.tune();
-        worker.post(Letter::Accept(stream, origin));
+        worker.post(Letter::Accept(stream, origin, caller));
     }
 }

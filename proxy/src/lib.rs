@@ -5,6 +5,8 @@
 //! a request is shared between workers.
 
 mod accept;
+mod complaint;
+mod greeting;
 mod listen;
 mod mailbox;
 mod socket;
@@ -16,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use config::{Config, Mode};
+use engine::LoginFailures;
 use topology::{Evidence, Mail, PoolId, Published, Time, WorkerHandle, Workers};
 
 use crate::accept::Acceptor;
@@ -69,6 +72,7 @@ pub fn start(
     let bound = listeners.iter().map(|listener| listener.bound.clone()).collect();
     let pool_clients: PoolClients =
         Arc::new(config.pools.iter().map(|_| AtomicUsize::new(0)).collect());
+    let logins = Arc::new(LoginFailures::default());
     let mut mailboxes = Vec::new();
     let mut workers = Vec::new();
     for index in 0..config.workers.max(1) {
@@ -78,6 +82,7 @@ pub fn start(
             published: Arc::clone(published),
             evidence: Arc::clone(&evidence),
             pool_clients: Arc::clone(&pool_clients),
+            logins: Arc::clone(&logins),
             origin,
         })?;
         let wake = Arc::clone(&mailbox);
@@ -92,7 +97,7 @@ pub fn start(
         threads.push(thread.spawn(move || worker.run(peers))?);
     }
     let (acceptor, handle) =
-        Acceptor::new(listeners, mailboxes.clone(), pool_clients, Arc::clone(config))?;
+        Acceptor::new(listeners, mailboxes.clone(), pool_clients, Arc::clone(config), origin)?;
     threads
         .push(std::thread::Builder::new().name("acceptor".into()).spawn(move || acceptor.run())?);
     Ok(Proxy { mailboxes, bound, acceptor: handle, threads, draining: AtomicBool::new(false) })

@@ -31,6 +31,8 @@ pub struct Bound {
 pub(crate) struct Listener {
     pub(crate) kind: Kind,
     pub(crate) bound: Bound,
+    /// What the configuration says of it.
+    pub(crate) settings: config::Listener,
 }
 
 #[derive(Debug)]
@@ -71,13 +73,15 @@ pub(crate) fn bind_all(config: &Config) -> Result<Vec<Listener>, StartError> {
                         let socket = bind_tcp(address).map_err(failed)?;
                         let address = socket.local_addr().map_err(failed)?.to_string();
                         let bound = Bound { pool, address, mode };
-                        listeners.push(Listener { kind: Kind::Tcp(socket), bound });
+                        let settings = listener.clone();
+                        listeners.push(Listener { kind: Kind::Tcp(socket), bound, settings });
                     }
                 }
                 Endpoint::Unix(path) => {
                     let socket = bind_unix(path).map_err(failed)?;
                     let bound = Bound { pool, address: format!("unix:{}", path.display()), mode };
-                    listeners.push(Listener { kind: Kind::Unix(socket, path.clone()), bound });
+                    let (kind, settings) = (Kind::Unix(socket, path.clone()), listener.clone());
+                    listeners.push(Listener { kind, bound, settings });
                 }
             }
         }

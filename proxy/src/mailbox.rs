@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use engine::{Caller, TurnedAway};
 use mio::Waker;
 use topology::{Mail, PoolId, WorkerHandle};
 
@@ -14,9 +15,9 @@ use crate::socket::Stream;
 #[derive(Debug)]
 pub(crate) enum Letter {
     /// A new client.
-    Accept(Stream, Origin),
-    /// A client of this pool was turned away because of `max_clients`.
-    Refused(PoolId),
+    Accept(Stream, Origin, Caller),
+    /// A client of this pool was turned away.
+    Refused(PoolId, TurnedAway),
     /// From the control plane or the administration.
     Mail(Mail),
 }

@@ -111,6 +111,23 @@ impl Stream {
         }
     }
 
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => registry.deregister(stream),
+            Self::Unix(stream) => registry.deregister(stream),
+        }
+    }
+
+    /// Looks at what has come without taking it.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        use rustix::net::{RecvFlags, recv};
+        let (come, _) = match self {
+            Self::Tcp(stream) => recv(stream, buffer, RecvFlags::PEEK),
+            Self::Unix(stream) => recv(stream, buffer, RecvFlags::PEEK),
+        }?;
+        Ok(come)
+    }
+
     pub(crate) fn reregister(
         &mut self,
         registry: &Registry,
@@ -161,6 +178,8 @@ pub(crate) struct Socket {
     pub(crate) blocked: bool,
     /// The connection was reset, or a write failed: what the peer said before is still read.
     pub(crate) broken: bool,
+    /// Goes before everything else, once it is connected.
+    pub(crate) preface: Box<[u8]>,
     /// The engine does not want more bytes now.
     pub(crate) paused: bool,
     /// There may be something to read: an edge has come, and no read has found the end since.
@@ -175,6 +194,12 @@ impl Socket {
     pub(crate) fn token(conn: ConnId) -> Token {
         // Workers exist on 64-bit systems only: see the assertion below.
         Token(conn.to_bits() as usize)
+    }
+
+    /// A new connection has room for so few bytes.
+    pub(crate) fn send_preface(&mut self) -> io::Result<()> {
+        let preface = std::mem::take(&mut self.preface);
+        if preface.is_empty() { Ok(()) } else { self.stream.write_all(&preface) }
     }
 
     /// Is it a client's that can be told nothing more, and is not being read either? Nothing would ever find its end.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use config::Config;
-use engine::{Action, ConnId, Engine, Gone, Settings};
+use engine::{Action, ConnId, Engine, Gone, LoginFailures, Settings};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
 use topology::{Mail, PeerMail, PoolId, Published, Time};
@@ -37,6 +37,7 @@ pub(crate) struct Parts {
     pub(crate) published: Arc<Published>,
     pub(crate) evidence: EvidenceSink,
     pub(crate) pool_clients: PoolClients,
+    pub(crate) logins: Arc<LoginFailures>,
     pub(crate) origin: Instant,
 }
 
@@ -47,6 +48,7 @@ pub(crate) struct Worker {
     published: Arc<Published>,
     evidence: EvidenceSink,
     pool_clients: PoolClients,
+    logins: Arc<LoginFailures>,
     origin: Instant,
     mailbox: Arc<Mailbox>,
 }
@@ -68,6 +70,7 @@ impl Worker {
             published: parts.published,
             evidence: parts.evidence,
             pool_clients: parts.pool_clients,
+            logins: parts.logins,
             origin: parts.origin,
             mailbox: Arc::clone(&mailbox),
         };
@@ -76,7 +79,8 @@ impl Worker {
 
     /// Turns until it is told to stop, or is drained.
     pub(crate) fn run(self, peers: Vec<Arc<Mailbox>>) {
-        let engine = Engine::new(&self.settings);
+        let mut engine = Engine::new(&self.settings);
+        engine.share_login_failures(Arc::clone(&self.logins));
         Turner {
             engine,
             worker: self,
@@ -183,7 +187,12 @@ impl Turner {
         };
         if socket.connecting {
             match socket.stream.is_connected() {
-                Ok(true) => socket.connecting = false,
+                Ok(true) => {
+                    socket.connecting = false;
+                    if let Err(error) = socket.send_preface() {
+                        return self.connect_failed(conn, &error);
+                    }
+                }
                 Ok(false) => return,
                 Err(error) => return self.connect_failed(conn, &error),
             }
@@ -323,10 +332,13 @@ impl Turner {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Connect { conn, address } => match Stream::connect(&address) {
+            Action::Connect { conn, address, preface } => match Stream::connect(&address) {
                 Ok(stream) => {
                     let both = Interest::READABLE | Interest::WRITABLE;
                     self.insert(conn, stream, None, both);
+                    if let Some(socket) = self.sockets.get_mut(conn) {
+                        socket.preface = preface;
+                    }
                 }
                 Err(error) => self.connect_failed(conn, &error),
             },
@@ -406,6 +418,7 @@ impl Turner {
             watches_write: interest.is_writable(),
             blocked: false,
             broken: false,
+            preface: Box::default(),
             paused: false,
             readable: false,
             read_closed: false,
@@ -440,11 +453,11 @@ impl Turner {
         self.worker.mailbox.empty(&mut letters);
         for letter in letters.drain(..) {
             match letter {
-                Letter::Accept(stream, Origin { pool, mode }) => {
-                    let conn = self.engine.accept(pool, mode, stream.caller());
+                Letter::Accept(stream, Origin { pool, mode }, caller) => {
+                    let conn = self.engine.accept(pool, mode, caller);
                     self.insert(conn, stream, Some(pool), Interest::READABLE);
                 }
-                Letter::Refused(pool) => self.engine.count_refused_client(pool),
+                Letter::Refused(pool, why) => self.engine.count_refused_client(pool, why),
                 // The asker may have given up waiting.
                 Letter::Mail(Mail::Counts(reply)) => {
                     let _ = reply.send(self.engine.counts());

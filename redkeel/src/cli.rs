@@ -146,6 +146,9 @@ pub(crate) struct SwitchoverArgs {
     /// The proxy's administration endpoint [default: $REDKEEL_ADMIN, else 127.0.0.1:9736]
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<String>,
+    /// File with the token of the endpoint, where its [admin] has one [default: $REDKEEL_ADMIN_TOKEN]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Print the answer as JSON (docs/api.md)
     #[arg(long)]
     pub(crate) json: bool,

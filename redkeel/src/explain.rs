@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use commands::Command;
 use config::{Config, Mode, Pool, Reads, RetryWrites, TcpRole};
 use resp::RequestScanner;
-use session::{Call, Local, PinReason, Rejection, Rules, Target, Way};
+use session::{Access, Call, Local, PinReason, Rejection, Rules, Target, Way};
 use topology::LearnedCommands;
 
 use crate::cli::ExplainArgs;
@@ -89,7 +89,7 @@ impl Line {
             );
         }
         let learned = LearnedCommands::new();
-        let rules = Rules { mode, refuse: &pool.refuse, learned: &learned };
+        let rules = Rules { mode, refuse: &pool.refuse, learned: &learned, access: Access::Open };
         let (way, command) = session::classify(self.call(), &rules);
         match way {
             Way::Lane { target, repeatable, opaque } => {
@@ -130,7 +130,7 @@ fn about(call: Call<'_>) -> String {
     let words: Vec<String> = (0..call.len()).map(|index| shown(call.arg(index))).collect();
     let mut text = words.join(" ") + "\n";
     let learned = LearnedCommands::new();
-    let rules = Rules { mode: Mode::Split, refuse: &[], learned: &learned };
+    let rules = Rules { mode: Mode::Split, refuse: &[], learned: &learned, access: Access::Open };
     let (_, command) = session::classify(call, &rules);
     let Some(command) = command else {
         let why = "not in the built-in table: until a node's COMMAND INFO has described it, it counts as a write";
@@ -276,6 +276,10 @@ fn local_text(local: Local, pool: &Pool) -> &'static str {
         Local::Auth | Local::Hello if pool.auth == config::Auth::PassThrough => {
             "by a node: the credentials are passed on, and key the client's connections from then on"
         }
+        Local::Auth | Local::Hello if pool.auth == config::Auth::Users => {
+            "by Redkeel: the credentials are checked by the pool's users"
+        }
+        Local::WhoAmI => "by Redkeel: the nodes would name the user of `upstream`",
         Local::Auth => "by Redkeel: clients need no credentials here (auth = \"none\")",
         Local::Hello => "by Redkeel: the protocol is the client's own",
         Local::Select => {
@@ -300,5 +304,6 @@ fn rejection_text(rejection: Rejection) -> &'static str {
         Rejection::ReadOnly => "-READONLY: this listener takes no writes",
         Rejection::Replication => "always: replication does not pass a proxy",
         Rejection::Configured => "by this pool's `refuse`",
+        _ => "by what the client's user may do",
     }
 }

@@ -26,10 +26,12 @@ pub(crate) fn post(
     endpoint: &Endpoint,
     path: &str,
     body: &str,
+    token: Option<&str>,
     patience: Duration,
 ) -> io::Result<Answer> {
+    let proof = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let request = format!(
-        "POST {path} HTTP/1.0\r\nHost: {endpoint}\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.0\r\nHost: {endpoint}\r\nContent-Type: application/json\r\n{proof}\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );

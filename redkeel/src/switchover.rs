@@ -1,6 +1,7 @@
 //! `redkeel switchover`: orders a planned change of primary, and tells how it went.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use admin::SwitchoverAnswer;
@@ -14,6 +15,8 @@ use crate::status::endpoint;
 
 /// Longer than the proxy takes to say that it is not clear how it ended.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The status code of a request that does not show the token.
+const UNAUTHORIZED: u16 = 401;
 
 /// Orders it, waits for its end and prints that.
 pub(crate) fn switchover(args: &SwitchoverArgs) -> Result<(), Failure> {
@@ -22,15 +25,22 @@ pub(crate) fn switchover(args: &SwitchoverArgs) -> Result<(), Failure> {
         return Err(Failure::usage(anyhow!("{:?} is no name of a pool", args.pool)));
     }
     let endpoint = endpoint(args.admin.clone(), std::env::var("REDKEEL_ADMIN").ok())?;
+    let token = token(args.token_file.as_deref())?;
     let path = format!("/api/v1/pools/{}/switchover", args.pool);
     let wish = serde_json::json!({ "to": args.to });
-    let answer = http::post(&endpoint, &path, &wish.to_string(), PATIENCE);
-    let Answer { body, .. } = answer.with_context(|| {
+    let answer = http::post(&endpoint, &path, &wish.to_string(), token.as_deref(), PATIENCE);
+    let Answer { code, body } = answer.with_context(|| {
         format!(
             "no answer from {endpoint}; is redkeel running, and is this its [admin] listen address? \
              --admin or REDKEEL_ADMIN names another"
         )
     })?;
+    if code == UNAUTHORIZED {
+        return Err(anyhow!(
+            "{endpoint} wants the token of its [admin]: --token-file FILE, or REDKEEL_ADMIN_TOKEN"
+        )
+        .into());
+    }
     let Ok(answer) = serde_json::from_str::<SwitchoverAnswer>(&body) else {
         return Err(anyhow!("{endpoint} answered: {}", body.trim_end()).into());
     };
@@ -45,6 +55,25 @@ pub(crate) fn switchover(args: &SwitchoverArgs) -> Result<(), Failure> {
             Err(anyhow!("switchover of pool {} {}: {why}", answer.pool, answer.result).into())
         }
     }
+}
+
+/// From the file, else from the environment; none where there is neither.
+fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let (token, from) = match file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file);
+            let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+            (text.trim_end_matches(['\r', '\n']).to_owned(), file.display().to_string())
+        }
+        None => match std::env::var("REDKEEL_ADMIN_TOKEN") {
+            Ok(token) => (token, "REDKEEL_ADMIN_TOKEN".to_owned()),
+            Err(_) => return Ok(None),
+        },
+    };
+    if token.is_empty() || token.contains(char::is_control) {
+        return Err(Failure::usage(anyhow!("{from} has no token, or more than one line")));
+    }
+    Ok(Some(token))
 }
 
 fn text(answer: &SwitchoverAnswer) -> String {

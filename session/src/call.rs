@@ -7,15 +7,26 @@ use resp::ArgRange;
 pub struct Call<'a> {
     bytes: &'a [u8],
     args: &'a [ArgRange],
+    announced: usize,
 }
 
 impl<'a> Call<'a> {
     /// `args` are ranges of `bytes`, as `resp::RequestScanner` gives them.
     pub fn new(bytes: &'a [u8], args: &'a [ArgRange]) -> Self {
-        Self { bytes, args }
+        Self { bytes, args, announced: args.len() }
     }
 
-    /// How many arguments, the name included.
+    /// One whose arguments have not all come; so many are announced.
+    pub fn begun(bytes: &'a [u8], args: &'a [ArgRange], announced: u32) -> Self {
+        Self { bytes, args, announced: args.len().max(announced as usize) }
+    }
+
+    /// How many arguments it will have when all of it has come.
+    pub fn announced(&self) -> usize {
+        self.announced
+    }
+
+    /// How many arguments have come, the name included.
     pub fn len(&self) -> usize {
         self.args.len()
     }

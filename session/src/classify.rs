@@ -5,6 +5,7 @@ use config::Mode;
 use topology::{Learned, LearnedCommands};
 
 use crate::Call;
+use crate::access::{self, Access};
 
 /// Which node a command needs. Ordered by strength: a batch goes where its most demanding command must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,7 +77,7 @@ pub enum PinReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
-    reason = "each is the command of that name, but for HangUp: what an HTTP client sends"
+    reason = "each is the command of that name (`ACL WHOAMI`), but for HangUp: what an HTTP client sends"
 )]
 pub enum Local {
     Auth,
@@ -88,6 +89,7 @@ pub enum Local {
     Exec,
     Discard,
     Unwatch,
+    WhoAmI,
     HangUp,
 }
 
@@ -100,6 +102,25 @@ pub enum Rejection {
     Replication,
     /// By the pool's `refuse`.
     Configured,
+    /// The client has to log in first.
+    Stranger,
+    /// The user may not run it.
+    Command {
+        /// It is the subcommand that may not be run.
+        with_subcommand: bool,
+    },
+    /// The user may not use one of its keys, or nobody knows what its keys are.
+    Key,
+    /// The user may not use one of its channels.
+    Channel,
+    /// Wrong number of arguments, so that its keys cannot be found.
+    Arity,
+    /// `SORT … BY` by someone who may not use all keys.
+    SortBy,
+    /// `SORT … GET` by someone who may not use all keys.
+    SortGet,
+    /// It has not come far enough to tell.
+    Undecided,
 }
 
 /// What decides besides the command itself.
@@ -111,6 +132,8 @@ pub struct Rules<'a> {
     pub refuse: &'a [String],
     /// What the nodes taught us.
     pub learned: &'a LearnedCommands,
+    /// Whose rights count.
+    pub access: Access<'a>,
 }
 
 /// Where `call` goes under `rules`, and the table's entry for it where there is one.
@@ -131,6 +154,11 @@ pub fn classify(call: Call<'_>, rules: &Rules<'_>) -> (Way, Option<&'static Comm
 /// As [`classify`], for a command whose arguments have not all come.
 pub fn classify_begun(call: Call<'_>, rules: &Rules<'_>) -> (Way, Option<&'static Command>) {
     let command = find(call);
+    if !matches!(rules.access, Access::Open)
+        && let Some(way) = guarded(call, command, rules.access)
+    {
+        return (way, command);
+    }
     if !rules.refuse.is_empty() && is_refused(call, rules.refuse) {
         return (Way::Reject(Rejection::Configured), command);
     }
@@ -139,6 +167,25 @@ pub fn classify_begun(call: Call<'_>, rules: &Rules<'_>) -> (Way, Option<&'stati
         None => unknown(call, rules),
     };
     (way, command)
+}
+
+/// What becomes of a command because of who its client is.
+#[cold]
+fn guarded(call: Call<'_>, command: Option<&'static Command>, access: Access<'_>) -> Option<Way> {
+    if is_http(call) {
+        return None;
+    }
+    if let Some(rejection) = access::denied(call, access) {
+        return Some(Way::Reject(rejection));
+    }
+    // The nodes would name the user of `upstream`.
+    let own = command.is_some_and(|command| command.name == "ACL WHOAMI");
+    own.then_some(Way::Local(Local::WhoAmI))
+}
+
+/// A browser that was sent here to talk to Redis (Redis, `securityWarningCommand`).
+fn is_http(call: Call<'_>) -> bool {
+    call.name().eq_ignore_ascii_case(b"POST") || call.name().eq_ignore_ascii_case(b"HOST:")
 }
 
 /// The table's entry: the subcommand's own where the command is a container.
@@ -244,8 +291,7 @@ fn blocking(command: &'static Command, call: Call<'_>, mode: Mode) -> Way {
 fn unknown(call: Call<'_>, rules: &Rules<'_>) -> Way {
     let read_only = rules.mode == Mode::Read;
     let careful = if read_only { Target::Replica } else { Target::Primary };
-    // A browser that was sent here to talk to Redis (Redis, `securityWarningCommand`).
-    if call.name().eq_ignore_ascii_case(b"POST") || call.name().eq_ignore_ascii_case(b"HOST:") {
+    if is_http(call) {
         return Way::Local(Local::HangUp);
     }
     match learned(call.name(), rules.learned) {
@@ -301,7 +347,9 @@ mod tests {
     use topology::CommandFlags;
 
     fn way_with(line: &str, mode: Mode, refuse: &[String], learned: &LearnedCommands) -> Way {
-        with_call(line, |call| classify(call, &Rules { mode, refuse, learned }).0)
+        with_call(line, |call| {
+            classify(call, &Rules { mode, refuse, learned, access: Access::Open }).0
+        })
     }
 
     fn way(line: &str, mode: Mode) -> Way {

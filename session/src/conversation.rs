@@ -92,9 +92,23 @@ impl Standing {
     }
 }
 
+/// Who a client is, where Redkeel itself knows the users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Who {
+    /// The nodes know, or nobody cares.
+    #[default]
+    Anyone,
+    /// Not logged in where one has to be.
+    Stranger,
+    /// The pool's user of this index.
+    User(usize),
+}
+
 /// What a client set on its connection.
 #[derive(Clone, Debug)]
 pub struct Conversation {
+    /// Whose rights it has.
+    pub who: Who,
     /// Keys the client's lanes.
     pub standing: Rc<Standing>,
     /// CLIENT SETNAME.
@@ -111,8 +125,9 @@ pub struct Conversation {
 
 impl Conversation {
     /// A new client's.
-    pub fn new(standing: Rc<Standing>) -> Self {
+    pub fn new(standing: Rc<Standing>, who: Who) -> Self {
         Self {
+            who,
             standing,
             name: None,
             lib_name: None,

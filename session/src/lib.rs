@@ -3,6 +3,7 @@
 //! Pure: classification of commands, the answers that Redkeel gives itself, the state that a client
 //! expects its connection to have (database, protocol, name, transaction, subscriptions).
 
+mod access;
 mod answer;
 mod blocking;
 mod call;
@@ -10,9 +11,12 @@ mod classify;
 mod client;
 mod clients;
 mod conversation;
+mod failures;
+mod glob;
 mod subscriptions;
 mod transaction;
 
+pub use access::Access;
 pub use answer::{Refusal, error, refusal};
 pub use blocking::with_remaining;
 pub use call::Call;
@@ -22,7 +26,8 @@ pub use client::{
     parse_hello, parse_select,
 };
 pub use clients::ClientsRequest;
-pub use conversation::{Conversation, HiddenBytes, Login, Standing};
+pub use conversation::{Conversation, HiddenBytes, Login, Standing, Who};
+pub use failures::{LoginFailures, Origin};
 pub use subscriptions::{
     PubSubValue, Space, Subscriptions, message_topic, pubsub_value, without_confirmed,
 };

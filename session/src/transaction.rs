@@ -68,6 +68,7 @@ pub fn effect(call: Call<'_>, local: Local) -> Option<Effect> {
         },
         Local::Reset
         | Local::Quit
+        | Local::WhoAmI
         | Local::HangUp
         | Local::Exec
         | Local::Discard

@@ -20,7 +20,7 @@ pub struct Peer {
     // Before the folder: the process goes first.
     process: Process,
     address: Address,
-    _ports: Vec<Port>,
+    ports: Vec<Port>,
     _folder: Folder,
 }
 
@@ -45,6 +45,25 @@ impl Peer {
         let mut command = program("haproxy");
         command.arg("-db").arg("-f").arg(folder.write("haproxy.cfg", &config));
         Self::start("haproxy", command, folder, vec![port], cpu)
+    }
+
+    /// HAProxy in TCP mode that speaks the PROXY protocol: `words` are further ones of its server (`send-proxy-v2`), and
+    /// [`Self::accepting`] is where it demands a header.
+    #[track_caller]
+    pub fn haproxy_speaking(server: &str, words: &str) -> Self {
+        let (port, accepting) = (Port::free(), Port::free());
+        let folder = Folder::new("haproxy");
+        let config = format!(
+            "global\n    nbthread 1\ndefaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1h\n    \
+             timeout server 1h\n\
+             frontend clients\n    bind {}\n    bind {} accept-proxy\n    default_backend redis\n\
+             backend redis\n    server redis1 {server} {words}\n",
+            port.address(),
+            accepting.address()
+        );
+        let mut command = program("haproxy");
+        command.arg("-db").arg("-f").arg(folder.write("haproxy.cfg", &config));
+        Self::start("haproxy", command, folder, vec![port, accepting], None)
     }
 
     /// HAProxy in TCP mode before several servers: each with the address of an HTTP endpoint that is asked for `path`
@@ -126,7 +145,7 @@ impl Peer {
         let address = Address::Tcp(ports[0].address());
         let log = folder.path().join("log");
         let process = Process::start_on(name, command, log, cpu);
-        let peer = Self { process, address, _ports: ports, _folder: folder };
+        let peer = Self { process, address, ports, _folder: folder };
         peer.wait_ready();
         peer
     }
@@ -150,6 +169,11 @@ impl Peer {
     /// Where clients connect.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Where connections begin with a header of the PROXY protocol, if there is such a place.
+    pub fn accepting(&self) -> Option<Address> {
+        self.ports.get(1).map(|port| Address::Tcp(port.address()))
     }
 
     /// The process number.

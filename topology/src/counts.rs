@@ -20,6 +20,14 @@ pub struct PoolCounts {
     pub clients_total: u64,
     /// Clients turned away because of `max_clients`.
     pub clients_refused_total: u64,
+    /// Clients turned away by `allow` and `deny`.
+    pub clients_denied_total: u64,
+    /// Connections closed for want of a header of the PROXY protocol.
+    pub clients_headerless_total: u64,
+    /// Logins that failed for a wrong user or password.
+    pub login_failures_total: u64,
+    /// Logins refused unseen, after too many failures from the same address.
+    pub logins_refused_total: u64,
     /// Clients closed because their unread replies passed `client_output`, or they read nothing for `request`.
     pub clients_slow_closed_total: u64,
     /// Commands read from clients that went by the rules for reads.
@@ -36,6 +44,8 @@ pub struct PoolCounts {
     pub held: u64,
     /// Bytes of held commands.
     pub held_bytes: u64,
+    /// Held commands.
+    pub held_requests: u64,
     /// Commands that waited for a node to exist.
     pub held_total: u64,
     /// Commands sent a second time after a lost connection or a refusal.
@@ -60,6 +70,10 @@ impl Default for PoolCounts {
             clients: 0,
             clients_total: 0,
             clients_refused_total: 0,
+            clients_denied_total: 0,
+            clients_headerless_total: 0,
+            login_failures_total: 0,
+            logins_refused_total: 0,
             clients_slow_closed_total: 0,
             reads_total: 0,
             writes_total: 0,
@@ -68,6 +82,7 @@ impl Default for PoolCounts {
             errors_total: [0; ErrorKind::ALL.len()],
             held: 0,
             held_bytes: 0,
+            held_requests: 0,
             held_total: 0,
             retries_total: 0,
             retries_refused_total: 0,
@@ -151,13 +166,15 @@ pub enum ErrorKind {
     Refused,
     /// A broken frame; the client is closed.
     Protocol,
+    /// `-NOAUTH`, `-WRONGPASS`, `-NOPERM`, where Redkeel itself knows the users; a login refused after too many failed.
+    Denied,
     /// Any other error in Redis' own words: unknown command, wrong number of arguments, …
     Command,
 }
 
 impl ErrorKind {
     /// All of them, in the order of [`PoolCounts::errors_total`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoPrimary,
         Self::NoReplica,
         Self::OutcomeUnknown,
@@ -166,6 +183,7 @@ impl ErrorKind {
         Self::ReadOnly,
         Self::Refused,
         Self::Protocol,
+        Self::Denied,
         Self::Command,
     ];
 
@@ -180,6 +198,7 @@ impl ErrorKind {
             Self::ReadOnly => "read_only",
             Self::Refused => "refused",
             Self::Protocol => "protocol",
+            Self::Denied => "denied",
             Self::Command => "command",
         }
     }

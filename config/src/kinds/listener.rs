@@ -3,6 +3,7 @@
 use super::{Kind, ListenAddress, Placed, wrong_type};
 use crate::diagnostics::Report;
 use crate::model::{Endpoint, TcpRole};
+use crate::network::Network;
 use crate::options::listener;
 use crate::section::Section;
 use crate::tree::{Node, Value};
@@ -16,6 +17,9 @@ pub(crate) struct ListenerEntry {
     pub(crate) address: Placed<Endpoint>,
     pub(crate) mode: Option<ModeName>,
     pub(crate) role: Option<Placed<TcpRole>>,
+    pub(crate) proxy_protocol: bool,
+    pub(crate) allow: Option<Vec<Network>>,
+    pub(crate) deny: Option<Vec<Network>>,
 }
 
 /// A mode as written: `tcp` needs a role beside it.
@@ -56,16 +60,33 @@ fn listener(key: &str, node: &Node, report: &mut Report) -> Option<ListenerEntry
     match &node.value {
         Value::Text(_) => {
             let value = ListenAddress.read(key, node, report)?;
-            Some(ListenerEntry { address: Placed { value, span }, mode: None, role: None })
+            Some(ListenerEntry {
+                address: Placed { value, span },
+                mode: None,
+                role: None,
+                proxy_protocol: false,
+                allow: None,
+                deny: None,
+            })
         }
         Value::Table(fields) => {
             let mut section = Section::new(listener::TABLE.place, &listener::TABLE, fields, span);
             section.check_keys(report);
             let mode = section.optional(&listener::MODE, report);
             let role = section.placed(&listener::ROLE, report);
+            let proxy_protocol = section.setting(&listener::PROXY_PROTOCOL, report);
+            let allow = section.optional(&listener::ALLOW, report);
+            let deny = section.optional(&listener::DENY, report);
             section.require(listener::ADDRESS.key, listener::ADDRESS.example, report);
             let address = section.placed(&listener::ADDRESS, report)?;
-            (!section.is_broken()).then_some(ListenerEntry { address, mode, role })
+            (!section.is_broken()).then_some(ListenerEntry {
+                address,
+                mode,
+                role,
+                proxy_protocol,
+                allow,
+                deny,
+            })
         }
         _ => {
             wrong_type(key, "an address or a table", "\"127.0.0.1:6379\"", node, report);

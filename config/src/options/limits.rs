@@ -14,9 +14,11 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &MAX_ARGS,
         &CLIENT_OUTPUT,
         &HOLD_BYTES,
+        &HOLD_REQUESTS,
         &RETRIES,
         &MAX_PINNED,
         &MAX_LANES,
+        &LOGIN_FAILURES,
     ],
     tables: &[],
     later: &[],
@@ -71,6 +73,14 @@ pub(crate) static HOLD_BYTES: Setting<Sizes> = Setting {
     more: "",
 };
 
+pub(crate) static HOLD_REQUESTS: Setting<Integers<usize>> = Setting {
+    key: "hold_requests",
+    kind: Integers { least: 1, most: 100_000_000 },
+    default: || 100_000,
+    meaning: "All held requests of the pool, by their number.",
+    more: "About what a node runs within a second: so much longer does everyone wait behind them when there is a node again.",
+};
+
 pub(crate) static RETRIES: Setting<Integers<u32>> = Setting {
     key: "retries",
     kind: Integers { least: 0, most: 10 },
@@ -95,4 +105,15 @@ pub(crate) static MAX_LANES: Setting<Integers<usize>> = Setting {
     meaning: "Lanes (shared connections) per worker and node.",
     more: "There is one set for each database, protocol version and credentials in use; unused ones close after \
            60 s. Not less than `connections` of `upstream`.",
+};
+
+pub(crate) static LOGIN_FAILURES: Setting<Integers<u32>> = Setting {
+    key: "login_failures",
+    kind: Integers { least: 0, most: 1_000 },
+    default: || 10,
+    meaning: "Different wrong passwords that one address may try within 10 s; 0: any number.",
+    more: "Further AUTHs from there are refused unseen, the right ones too, until the oldest of the failures is 10 s old; clients that are \
+           logged in do not notice. The same wrong password counts once: a service with an outdated one \
+           does not lock out its neighbours. IPv6 addresses count by their /64, unix sockets do not count. Where clients come through a \
+           balancer they all share its address, unless it speaks the PROXY protocol.",
 };

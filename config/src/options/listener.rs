@@ -1,14 +1,14 @@
 //! A listener written as a table: `{ address = "…", mode = "…", role = "…" }`.
 
-use super::{OptionTable, Optional};
-use crate::kinds::{Choice, ListenAddress, ModeName, Variant};
+use super::{OptionTable, Optional, Setting};
+use crate::kinds::{Choice, Flag, ListenAddress, ModeName, Networks, Variant};
 use crate::model::TcpRole;
 
 pub(crate) static TABLE: OptionTable = OptionTable {
     path: "",
     place: "an entry of `listen`",
     meaning: "An entry of `listen` may be a table: `{ address = \"0.0.0.0:6380\", mode = \"read\" }`.",
-    options: &[&ADDRESS, &MODE, &ROLE],
+    options: &[&ADDRESS, &MODE, &ROLE, &PROXY_PROTOCOL, &ALLOW, &DENY],
     tables: &[],
     later: &[],
 };
@@ -47,6 +47,33 @@ pub(crate) static ROLE: Optional<Choice<TcpRole>> = Optional {
     absent: Some("none; `tcp` listeners need it, others refuse it"),
     example: "\"replica\"",
     meaning: "Which node a `tcp` listener connects its clients to.",
+    more: "",
+};
+
+pub(crate) static PROXY_PROTOCOL: Setting<Flag> = Setting {
+    key: "proxy_protocol",
+    kind: Flag,
+    default: || false,
+    meaning: "Every connection begins with a header of the PROXY protocol, version 1 or 2 (HAProxy's `send-proxy`, `send-proxy-v2`).",
+    more: "The address that it names is the client's for `allow`, `deny`, `login_failures` and CLIENT INFO. A connection that does not send one \
+           within 5 s, or something else, is closed. Whoever reaches this address can claim any other: let nobody but the balancer.",
+};
+
+pub(crate) static ALLOW: Optional<Networks> = Optional {
+    key: "allow",
+    kind: Networks,
+    absent: Some("the pool's `allow`"),
+    example: "[\"10.0.0.0/8\"]",
+    meaning: "Who may connect there, instead of the pool's `allow`.",
+    more: "",
+};
+
+pub(crate) static DENY: Optional<Networks> = Optional {
+    key: "deny",
+    kind: Networks,
+    absent: Some("the pool's `deny`"),
+    example: "[\"10.6.6.0/24\"]",
+    meaning: "Who may not connect there, instead of the pool's `deny`.",
     more: "",
 };
 

@@ -10,6 +10,7 @@ pub(crate) mod root;
 pub(crate) mod sentinel;
 pub(crate) mod timing;
 pub(crate) mod upstream;
+pub(crate) mod users;
 
 use crate::diagnostics::Report;
 use crate::kinds::{Kind, Show};
@@ -85,7 +86,7 @@ pub(crate) enum Presence {
 }
 
 /// In the order of the reference.
-pub(crate) static TABLES: [&OptionTable; 12] = [
+pub(crate) static TABLES: [&OptionTable; 13] = [
     &root::TABLE,
     &root::LOG,
     &root::DNS,
@@ -98,6 +99,7 @@ pub(crate) static TABLES: [&OptionTable; 12] = [
     &timing::TIMEOUTS,
     &limits::TABLE,
     &upstream::TABLE,
+    &users::TABLE,
 ];
 
 impl<K: Show> Described for Setting<K> {
@@ -201,11 +203,11 @@ mod tests {
     use crate::secret::NoSecrets;
 
     /// Every option, by its table, with a value that is not its default.
-    const OTHERS: [(&str, &[(&str, &str)]); 11] = [
+    const OTHERS: [(&str, &[(&str, &str)]); 12] = [
         ("", &[("workers", "7"), ("drain_timeout", "'1s'")]),
         ("log", &[("level", "'debug'"), ("format", "'json'")]),
         ("dns", &[("servers", "['10.0.0.53', '[::1]:5353']")]),
-        ("admin", &[("listen", "'none'")]),
+        ("admin", &[("listen", "'none'"), ("token", "'x'")]),
         (
             "pool.NAME",
             &[
@@ -219,6 +221,8 @@ mod tests {
                 ("retry_writes", "'idempotent'"),
                 ("anti_flap", "'1s'"),
                 ("refuse", "['FLUSHALL']"),
+                ("allow", "['10.0.0.0/8']"),
+                ("deny", "['10.0.0.0/8']"),
                 ("zone", "'a'"),
             ],
         ),
@@ -257,14 +261,30 @@ mod tests {
                 ("max_args", "1"),
                 ("client_output", "'1mb'"),
                 ("hold_bytes", "'1mb'"),
+                ("hold_requests", "1"),
                 ("retries", "0"),
                 ("max_pinned", "1"),
                 ("max_lanes", "1"),
+                ("login_failures", "1"),
             ],
         ),
         (
             "pool.NAME.upstream",
-            &[("username", "'x'\npassword = 'x'"), ("password", "'x'"), ("connections", "2")],
+            &[
+                ("username", "'x'\npassword = 'x'"),
+                ("password", "'x'"),
+                ("connections", "2"),
+                ("proxy_protocol", "'v2'"),
+            ],
+        ),
+        (
+            "pool.NAME.users.\"USER\"",
+            &[
+                ("password", "['x', 'y']"),
+                ("commands", "['+get']"),
+                ("keys", "['x']"),
+                ("channels", "['x']"),
+            ],
         ),
     ];
 
@@ -286,13 +306,20 @@ mod tests {
             "" => {}
             "pool.NAME" => text.push_str(&line),
             path => {
+                if path.contains("USER") {
+                    text.push_str("auth = 'users'\n");
+                }
                 let header = path.replace("NAME", "main").replace("ADDRESS", "10.0.0.1:6379");
+                let header = header.replace("USER", "default");
                 text.push_str(&format!("[{header}]\n{line}"));
                 let required = [("master", "'mymaster'"), ("sentinels", "['10.0.0.1:26379']")];
                 for (other, value) in required {
                     if path == "pool.NAME.sentinel" && other != key {
                         text.push_str(&format!("{other} = {value}\n"));
                     }
+                }
+                if path.contains("USER") && key != "password" {
+                    text.push_str("password = 'x'\n");
                 }
             }
         }

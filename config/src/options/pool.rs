@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::listener::MODES;
 use super::{Later, OptionTable, Optional, Setting, never};
 use crate::kinds::{
-    Choice, Commands, Durations, Flag, Integers, Listeners, ModeName, Servers, Text, Variant,
+    Choice, Commands, Durations, Flag, Integers, Listeners, ModeName, Networks, Servers, Text,
+    Variant,
 };
 use crate::model::{Auth, NodeOptions, Reads, RetryWrites};
 use routing::Balance;
@@ -26,9 +27,11 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &RETRY_WRITES,
         &ANTI_FLAP,
         &REFUSE,
+        &ALLOW,
+        &DENY,
         &ZONE,
     ],
-    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream"],
+    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream", "users"],
     later: &[
         Later {
             key: "cluster",
@@ -45,12 +48,8 @@ pub(crate) static TABLE: OptionTable = OptionTable {
             instead: "clients connect without TLS; let a TLS terminator (stunnel, HAProxy) stand before a unix socket listener",
             harmless: never,
         },
-        Later { key: "users", instead: USE_PASS_THROUGH, harmless: never },
     ],
 };
-
-const USE_PASS_THROUGH: &str =
-    "with `auth = \"pass-through\"` the nodes check the clients' credentials";
 
 /// What says where a pool's nodes come from.
 pub(crate) const SOURCES: [&str; 2] = ["servers", "sentinel"];
@@ -160,16 +159,21 @@ pub(crate) static AUTH: Setting<Choice<Auth>> = Setting {
                 meaning: "a client's AUTH goes to the nodes; until then it has none",
             },
             Variant {
+                name: "users",
+                value: Auth::Users,
+                meaning: "Redkeel checks them, and what each of `users` may do; the nodes see the credentials of `upstream`",
+            },
+            Variant {
                 name: "none",
                 value: Auth::None,
                 meaning: "clients need no credentials; the nodes see those of `upstream`",
             },
         ],
-        later: &[Later { key: "users", instead: USE_PASS_THROUGH, harmless: never }],
+        later: &[],
     },
     default: || Auth::PassThrough,
     meaning: "Who checks a client's credentials.",
-    more: "",
+    more: "Wrong passwords are limited by `login_failures`.",
 };
 
 pub(crate) static MAX_LAG: Setting<Durations> = Setting {
@@ -218,6 +222,24 @@ pub(crate) static REFUSE: Setting<Commands> = Setting {
     default: Vec::new,
     meaning: "Commands refused, each `\"NAME\"` or `\"NAME SUBCOMMAND\"`.",
     more: "SYNC, PSYNC and REPLCONF always are.",
+};
+
+pub(crate) static ALLOW: Optional<Networks> = Optional {
+    key: "allow",
+    kind: Networks,
+    absent: Some("everyone"),
+    example: "[\"10.0.0.0/8\", \"192.168.1.7\"]",
+    meaning: "Networks and addresses from which clients may connect.",
+    more: "All others are closed as soon as they connect. Unix sockets are not asked: their files have permissions.",
+};
+
+pub(crate) static DENY: Optional<Networks> = Optional {
+    key: "deny",
+    kind: Networks,
+    absent: Some("nobody"),
+    example: "[\"10.6.6.0/24\"]",
+    meaning: "Networks and addresses from which they may not, whatever `allow` says.",
+    more: "",
 };
 
 pub(crate) static ZONE: Optional<Text> = Optional {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Later, OptionTable, Optional, Setting, never};
-use crate::kinds::{AdminAddress, Choice, Durations, Integers, NameServers, Variant};
+use super::{OptionTable, Optional, Setting};
+use crate::kinds::{AdminAddress, Choice, Durations, Integers, NameServers, Passwords, Variant};
 use crate::model::{Endpoint, LogFormat, LogLevel};
 
 pub(crate) static TABLE: OptionTable = OptionTable {
@@ -96,13 +96,19 @@ pub(crate) static ADMIN: OptionTable = OptionTable {
     path: "admin",
     place: "`[admin]`",
     meaning: "The administration endpoint: HTTP with `/metrics`, `/api/v1/status`, `/healthz` and `/readyz`.",
-    options: &[&ADMIN_LISTEN],
+    options: &[&ADMIN_LISTEN, &ADMIN_TOKEN],
     tables: &[],
-    later: &[Later {
-        key: "token",
-        instead: "keep the endpoint on a loopback address or a unix socket",
-        harmless: never,
-    }],
+    later: &[],
+};
+
+pub(crate) static ADMIN_TOKEN: Optional<Passwords> = Optional {
+    key: "token",
+    kind: Passwords,
+    absent: Some("changes are accepted on loopback and unix sockets only"),
+    example: "{ file = \"/run/secrets/admin\" }",
+    meaning: "What a request must show that changes something: `Authorization: Bearer TOKEN`.",
+    more: "With it such requests are accepted from everywhere, and without showing it from nowhere. HTTP is not encrypted: beyond a \
+           network that you trust, let a TLS terminator stand before the endpoint. `redkeel switchover` takes it from `--token-file` or `REDKEEL_ADMIN_TOKEN`.",
 };
 
 pub(crate) static ADMIN_LISTEN: Setting<AdminAddress> = Setting {

@@ -1,14 +1,15 @@
 //! `[pool.NAME.upstream]`.
 
 use super::{Later, OptionTable, Optional, Setting, never};
-use crate::kinds::{Integers, Passwords, Text};
+use crate::kinds::{Choice, Integers, Passwords, Text, Variant};
+use proxy_protocol::Version;
 
 pub(crate) static TABLE: OptionTable = OptionTable {
     path: "pool.NAME.upstream",
     place: "`[pool.NAME.upstream]`",
     meaning: "How the nodes are reached. The credentials serve the probes always, the clients' commands \
               with `auth = \"none\"`.",
-    options: &[&USERNAME, &PASSWORD, &CONNECTIONS],
+    options: &[&USERNAME, &PASSWORD, &CONNECTIONS, &PROXY_PROTOCOL],
     tables: &[],
     later: &[Later { key: "tls", instead: "the nodes are reached without TLS", harmless: never }],
 };
@@ -37,4 +38,20 @@ pub(crate) static CONNECTIONS: Setting<Integers<usize>> = Setting {
     default: || 1,
     meaning: "Shared connections per worker and node, for each database, protocol version and credentials.",
     more: "",
+};
+
+pub(crate) static PROXY_PROTOCOL: Optional<Choice<Version>> = Optional {
+    key: "proxy_protocol",
+    kind: Choice {
+        variants: &[
+            Variant { name: "v1", value: Version::V1, meaning: "a line of text" },
+            Variant { name: "v2", value: Version::V2, meaning: "binary" },
+        ],
+        later: &[],
+    },
+    absent: Some("no header; Redis itself does not know it"),
+    example: "\"v2\"",
+    meaning: "Every connection to a node begins with a header of the PROXY protocol, for nodes behind something that demands one.",
+    more: "Of `tcp` listeners it names the client's address. All other connections are many clients', or Redkeel's own: their header \
+           says so (LOCAL, in version 1 UNKNOWN).",
 };

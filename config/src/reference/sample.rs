@@ -22,7 +22,8 @@ pub fn sample_file() -> String {
             "" if table.is_top_level() => options(&mut file, table),
             "" => entry(&mut file, table),
             path => {
-                let path = path.replace("NAME", POOL).replace("ADDRESS", NODE);
+                let path =
+                    path.replace("NAME", POOL).replace("ADDRESS", NODE).replace("USER", "default");
                 file.push('\n');
                 comment(&mut file, "# ", table.meaning);
                 file.push_str(&format!("{}[{path}]\n", mark(table)));
@@ -46,9 +47,11 @@ fn options(file: &mut String, table: &OptionTable) {
     }
 }
 
-/// What is particular to one node, and what stands in the place of `servers`, is an example.
+/// What is particular to one node or user, and what stands in the place of `servers`, is an example.
 fn mark(table: &OptionTable) -> &'static str {
-    let is_example = table.path.contains("ADDRESS") || table.path == sentinel::TABLE.path;
+    let is_example = table.path.contains("ADDRESS")
+        || table.path.contains("USER")
+        || table.path == sentinel::TABLE.path;
     if is_example { "# " } else { "" }
 }
 

@@ -111,3 +111,40 @@ fn hold_of_zero_fails_at_once() {
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert_eq!(client.command(["GET", "key"]), Value::Null);
 }
+
+#[test]
+fn held_commands_are_limited_by_their_number() {
+    let mut nodes = replicated(1);
+    // Each of the two workers has its half.
+    let redkeel = start(&nodes, "timeouts.hold = \"20s\"\nlimits.hold_requests = 10");
+    let metric = |name: &str| {
+        let page = redkeel.admin_get("/metrics").body;
+        let line = page.lines().find(|line| line.starts_with(&format!("{name}{{"))).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    nodes[0].kill9();
+    wait_down(&redkeel, &nodes[0]);
+    let mut few = redkeel.client();
+    for number in 0..3 {
+        few.send(["SET", "few", &number.to_string()]);
+    }
+    wait_held(&redkeel, 1);
+    testkit::eventually(Duration::from_secs(15), "three held commands", || {
+        metric("redkeel_pool_held_requests") == 3
+    });
+    // At whichever worker it is: more than its share.
+    let mut many = redkeel.client();
+    let writes = b"*3\r\n$3\r\nSET\r\n$4\r\nmany\r\n$1\r\nx\r\n".repeat(6);
+    many.send_raw(&writes);
+    for _ in 0..6 {
+        let error = testkit::error_text(&many.receive()).unwrap();
+        assert_eq!(error, "LIMIT redkeel: pool main already holds 10 commands (hold_requests)");
+    }
+    // Those that came first still wait, and are answered.
+    assert_eq!(metric("redkeel_pool_held_requests"), 3);
+    promote(&nodes[1]);
+    for _ in 0..3 {
+        assert_eq!(few.receive(), simple("OK"));
+    }
+    assert_eq!(metric("redkeel_pool_held_requests"), 0);
+}

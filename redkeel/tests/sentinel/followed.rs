@@ -1,6 +1,6 @@
 //! Nodes and Sentinels that come and go.
 
-use testkit::{RedisServer, Sentinels, eventually};
+use testkit::{DnsServer, RedisServer, Redkeel, Sentinels, eventually};
 
 use crate::common::{
     MASTER, SOON, proxy, ready, sentinels, wait_agreed, wait_for_primary, wait_in_use, watched,
@@ -56,4 +56,31 @@ fn one_sentinel_suffices_to_find_the_others_and_names_are_resolved() {
     assert_eq!(nodes.iter().find(|node| node["name"] == name).unwrap()["weight"], 7);
     let metrics = redkeel.admin_get("/metrics").body;
     eventually(SOON, "the metrics", || metrics.contains("redkeel_pool_sentinels{pool=\"main\"} 3"));
+}
+
+#[test]
+fn names_of_sentinels_are_resolved_by_the_configured_name_servers() {
+    let (nodes, group) = watched();
+    let dns = DnsServer::start();
+    let addresses = group.addresses();
+    let named: Vec<String> = addresses
+        .iter()
+        .enumerate()
+        .map(|(index, address)| {
+            let address = address.to_string();
+            let (_, port) = address.rsplit_once(':').unwrap();
+            let name = format!("sentinel-{index}.test");
+            dns.set(&name, &["127.0.0.1".parse().unwrap()], 1);
+            format!("{name}:{port}")
+        })
+        .collect();
+    let config = format!(
+        "workers = 2\n[dns]\nservers = [\"{}\"]\n[pool.main]\nlisten = \"127.0.0.1:0\"\n\
+         [pool.main.sentinel]\nmaster = \"{MASTER}\"\nsentinels = {named:?}\n",
+        dns.address()
+    );
+    let builder = Redkeel::builder(env!("CARGO_BIN_EXE_redkeel")).config(&config);
+    let redkeel = ready(builder, 3);
+    wait_for_primary(&redkeel, &nodes[0]);
+    assert!(dns.questions("sentinel-0.test") > 0);
 }

@@ -43,3 +43,32 @@ fn on_the_command_line() {
     let answer: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(answer["result"], "done", "{answer:#}");
 }
+
+#[test]
+fn with_the_token_that_the_endpoint_demands() {
+    let nodes = replicated(1);
+    let settings =
+        "listen = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"open sesame\"\n";
+    let redkeel = ready(proxy(&nodes, settings));
+    let refused = run(&redkeel, &["main"]);
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("wants the token of its [admin]: --token-file FILE"), "{text}");
+    assert_eq!(redkeel.admin_post("/api/v1/pools/main/switchover", "").status, 401);
+    let wrong = redkeel.folder().write("wrong", "open\n");
+    assert_eq!(
+        run(&redkeel, &["main", "--token-file", wrong.to_str().unwrap()]).status.code(),
+        Some(1)
+    );
+    let empty = redkeel.folder().write("empty", "\n");
+    let empty = run(&redkeel, &["main", "--token-file", empty.to_str().unwrap()]);
+    assert_eq!(empty.status.code(), Some(64));
+    assert_eq!(role(&nodes[0]), "master");
+    // Whoever only looks needs none.
+    assert_eq!(redkeel.admin_get("/api/v1/status").status, 200);
+
+    let token = redkeel.folder().write("token", "open sesame\n");
+    let done = run(&redkeel, &["main", "--token-file", token.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(role(&nodes[1]), "master");
+}
