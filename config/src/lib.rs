@@ -25,16 +25,18 @@ mod section;
 mod source;
 mod suggest;
 mod syntax;
+mod tls;
 mod tree;
 
 pub use arguments::{Overrides, from_command_line};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use load::{Context, Loaded, load};
 pub use model::{
-    Admin, Auth, Config, Credentials, Dns, Endpoint, Health, Limits, Listener, Log, LogFormat,
-    LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, Sentinel, ServerName, Source,
+    Admin, Auth, Certificate, ClientTls, Config, Credentials, Dns, Endpoint, Health, Limits, Listener, Log, LogFormat,
+    LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, Sentinel, ServerName, ServerTls, Source,
     TcpRole, Timeouts, Upstream,
 };
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;
 pub use secret::{NoSecrets, Secrets};
+pub use tls::CertificateFile;

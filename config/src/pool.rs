@@ -9,9 +9,10 @@ use crate::listeners::{self, Taken};
 use crate::load::Context;
 use crate::model::{Auth, Endpoint, Health, Limits, Listener, Pool, Timeouts, Upstream};
 use crate::nodes;
-use crate::options::{limits, pool, timing, upstream};
+use crate::options::{limits, pool, timing, tls as tls_options, upstream};
 use crate::section::Section;
 use crate::source;
+use crate::tls;
 use crate::tree::{Field, Span, Value};
 
 /// Longer names would fill status pages and metrics.
@@ -63,6 +64,11 @@ pub(crate) fn pool(
     let auth = section.setting(&pool::AUTH, report);
     let nodes = nodes::nodes(&mut section, &path, &servers, report);
     let zone = nodes::zone(&mut section, &nodes, report);
+    if let Some(tls) = &upstream.tls {
+        tls::check_names(tls, &servers, report);
+    }
+    let tls = tls::towards_clients(&mut section, &path, context, report);
+    tls::check_use(&section, &listeners, report);
     warn_of_open_door(&section, auth, &upstream, &listeners, report);
     Some(Pool {
         name: field.key.clone(),
@@ -81,6 +87,7 @@ pub(crate) fn pool(
         timeouts,
         limits,
         upstream,
+        tls,
     })
 }
 
@@ -113,7 +120,8 @@ fn listeners(
     if section.is_broken_at(pool::MODE.key) {
         return Vec::new();
     }
-    listeners::listeners(entries, mode, &format!("pool `{name}`"), taken, report)
+    let has_tls = section.field(tls_options::KEY).is_some();
+    listeners::listeners(entries, mode, has_tls, &format!("pool `{name}`"), taken, report)
 }
 
 fn timing(pool: &mut Section<'_>, path: &str, report: &mut Report) -> (Health, Timeouts) {
@@ -203,6 +211,13 @@ fn capacity(
             report,
         ),
         connections: upstream_section.setting(&upstream::CONNECTIONS, report),
+        tls: tls::towards_servers(
+            &mut upstream_section,
+            &place,
+            &tls_options::NODES,
+            context,
+            report,
+        ),
     };
     let connections = Bound {
         section: &upstream_section,

@@ -16,6 +16,7 @@ pub(crate) struct ListenerEntry {
     pub(crate) address: Placed<Endpoint>,
     pub(crate) mode: Option<ModeName>,
     pub(crate) role: Option<Placed<TcpRole>>,
+    pub(crate) tls: Option<Placed<bool>>,
 }
 
 /// A mode as written: `tcp` needs a role beside it.
@@ -56,16 +57,17 @@ fn listener(key: &str, node: &Node, report: &mut Report) -> Option<ListenerEntry
     match &node.value {
         Value::Text(_) => {
             let value = ListenAddress.read(key, node, report)?;
-            Some(ListenerEntry { address: Placed { value, span }, mode: None, role: None })
+            Some(ListenerEntry { address: Placed { value, span }, mode: None, role: None, tls: None })
         }
         Value::Table(fields) => {
             let mut section = Section::new(listener::TABLE.place, &listener::TABLE, fields, span);
             section.check_keys(report);
             let mode = section.optional(&listener::MODE, report);
             let role = section.placed(&listener::ROLE, report);
+            let tls = section.placed(&listener::TLS, report);
             section.require(listener::ADDRESS.key, listener::ADDRESS.example, report);
             let address = section.placed(&listener::ADDRESS, report)?;
-            (!section.is_broken()).then_some(ListenerEntry { address, mode, role })
+            (!section.is_broken()).then_some(ListenerEntry { address, mode, role, tls })
         }
         _ => {
             wrong_type(key, "an address or a table", "\"127.0.0.1:6379\"", node, report);

@@ -1,14 +1,14 @@
 //! A listener written as a table: `{ address = "…", mode = "…", role = "…" }`.
 
 use super::{OptionTable, Optional};
-use crate::kinds::{Choice, ListenAddress, ModeName, Variant};
+use crate::kinds::{Choice, Flag, ListenAddress, ModeName, Variant};
 use crate::model::TcpRole;
 
 pub(crate) static TABLE: OptionTable = OptionTable {
     path: "",
     place: "an entry of `listen`",
     meaning: "An entry of `listen` may be a table: `{ address = \"0.0.0.0:6380\", mode = \"read\" }`.",
-    options: &[&ADDRESS, &MODE, &ROLE],
+    options: &[&ADDRESS, &MODE, &ROLE, &TLS],
     tables: &[],
     later: &[],
 };
@@ -48,6 +48,16 @@ pub(crate) static ROLE: Optional<Choice<TcpRole>> = Optional {
     example: "\"replica\"",
     meaning: "Which node a `tcp` listener connects its clients to.",
     more: "",
+};
+
+pub(crate) static TLS: Optional<Flag> = Optional {
+    key: "tls",
+    kind: Flag,
+    absent: Some("as the pool has a `tls` table; never at a unix socket"),
+    example: "false",
+    meaning: "Whether clients speak TLS there, with the certificate of the pool's `tls`.",
+    more: "One pool may have both, as Redis' `port` and `tls-port`: \
+           `listen = [\"0.0.0.0:6380\", { address = \"127.0.0.1:6379\", tls = false }]`.",
 };
 
 /// The modes of a pool and of a listener.

@@ -9,6 +9,7 @@ pub(crate) mod pool;
 pub(crate) mod root;
 pub(crate) mod sentinel;
 pub(crate) mod timing;
+pub(crate) mod tls;
 pub(crate) mod upstream;
 
 use crate::diagnostics::Report;
@@ -85,7 +86,7 @@ pub(crate) enum Presence {
 }
 
 /// In the order of the reference.
-pub(crate) static TABLES: [&OptionTable; 12] = [
+pub(crate) static TABLES: [&OptionTable; 15] = [
     &root::TABLE,
     &root::LOG,
     &root::DNS,
@@ -93,11 +94,14 @@ pub(crate) static TABLES: [&OptionTable; 12] = [
     &pool::TABLE,
     &listener::TABLE,
     &sentinel::TABLE,
+    &tls::SENTINELS,
     &pool::NODE,
     &timing::HEALTH,
     &timing::TIMEOUTS,
     &limits::TABLE,
     &upstream::TABLE,
+    &tls::NODES,
+    &tls::CLIENTS,
 ];
 
 impl<K: Show> Described for Setting<K> {
@@ -201,7 +205,7 @@ mod tests {
     use crate::secret::NoSecrets;
 
     /// Every option, by its table, with a value that is not its default.
-    const OTHERS: [(&str, &[(&str, &str)]); 11] = [
+    const OTHERS: [(&str, &[(&str, &str)]); 14] = [
         ("", &[("workers", "7"), ("drain_timeout", "'1s'")]),
         ("log", &[("level", "'debug'"), ("format", "'json'")]),
         ("dns", &[("servers", "['10.0.0.53', '[::1]:5353']")]),
@@ -232,6 +236,7 @@ mod tests {
                 ("password", "'x'"),
             ],
         ),
+        ("pool.NAME.sentinel.tls", SERVER_OTHERS),
         (
             "pool.NAME.health",
             &[
@@ -266,6 +271,23 @@ mod tests {
             "pool.NAME.upstream",
             &[("username", "'x'\npassword = 'x'"), ("password", "'x'"), ("connections", "2")],
         ),
+        ("pool.NAME.upstream.tls", SERVER_OTHERS),
+        (
+            "pool.NAME.tls",
+            &[
+                ("cert", "'x'\nkey = 'x'"),
+                ("key", "'x'\ncert = 'x'"),
+                ("client_ca", "'x'\ncert = 'x'\nkey = 'x'"),
+            ],
+        ),
+    ];
+
+    const SERVER_OTHERS: &[(&str, &str)] = &[
+        ("ca", "'x'"),
+        ("cert", "'x'\nkey = 'x'"),
+        ("key", "'x'\ncert = 'x'"),
+        ("server_name", "'x'"),
+        ("verify", "false"),
     ];
 
     fn config(path: &str, key: &str, value: &str) -> Config {
@@ -277,7 +299,7 @@ mod tests {
         text.push_str("[pool.main]\n");
         for (required, value) in [("listen", "'127.0.0.1:6379'"), ("servers", "['10.0.0.1:6379']")]
         {
-            let replaced = path == "pool.NAME.sentinel" && required == "servers";
+            let replaced = path.starts_with("pool.NAME.sentinel") && required == "servers";
             if (path, key) != ("pool.NAME", required) && !replaced {
                 text.push_str(&format!("{required} = {value}\n"));
             }
@@ -287,13 +309,19 @@ mod tests {
             "pool.NAME" => text.push_str(&line),
             path => {
                 let header = path.replace("NAME", "main").replace("ADDRESS", "10.0.0.1:6379");
-                text.push_str(&format!("[{header}]\n{line}"));
                 let required = [("master", "'mymaster'"), ("sentinels", "['10.0.0.1:26379']")];
-                for (other, value) in required {
-                    if path == "pool.NAME.sentinel" && other != key {
-                        text.push_str(&format!("{other} = {value}\n"));
+                if path.starts_with("pool.NAME.sentinel") {
+                    text.push_str("[pool.main.sentinel]\n");
+                    for (other, value) in required {
+                        if path != "pool.NAME.sentinel" || other != key {
+                            text.push_str(&format!("{other} = {value}\n"));
+                        }
                     }
                 }
+                if path != "pool.NAME.sentinel" {
+                    text.push_str(&format!("[{header}]\n"));
+                }
+                text.push_str(&line);
             }
         }
         let context = Context { secrets: &NoSecrets, default_workers: 2 };

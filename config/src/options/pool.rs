@@ -28,7 +28,7 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &REFUSE,
         &ZONE,
     ],
-    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream"],
+    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream", "tls"],
     later: &[
         Later {
             key: "cluster",
@@ -38,11 +38,6 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         Later {
             key: "shards",
             instead: "a pool is one primary with its replicas: `servers`",
-            harmless: never,
-        },
-        Later {
-            key: "tls",
-            instead: "clients connect without TLS; let a TLS terminator (stunnel, HAProxy) stand before a unix socket listener",
             harmless: never,
         },
         Later { key: "users", instead: USE_PASS_THROUGH, harmless: never },

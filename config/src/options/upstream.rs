@@ -1,6 +1,6 @@
 //! `[pool.NAME.upstream]`.
 
-use super::{Later, OptionTable, Optional, Setting, never};
+use super::{OptionTable, Optional, Setting};
 use crate::kinds::{Integers, Passwords, Text};
 
 pub(crate) static TABLE: OptionTable = OptionTable {
@@ -9,8 +9,8 @@ pub(crate) static TABLE: OptionTable = OptionTable {
     meaning: "How the nodes are reached. The credentials serve the probes always, the clients' commands \
               with `auth = \"none\"`.",
     options: &[&USERNAME, &PASSWORD, &CONNECTIONS],
-    tables: &[],
-    later: &[Later { key: "tls", instead: "the nodes are reached without TLS", harmless: never }],
+    tables: &["tls"],
+    later: &[],
 };
 
 pub(crate) static USERNAME: Optional<Text> = Optional {
