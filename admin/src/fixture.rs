@@ -235,6 +235,7 @@ fn node(id: u32, health: Health, role: Role, why: &str) -> NodeView {
         id: NodeId(id),
         name: Arc::from(address.as_str()),
         address: Address::Tcp(address.parse().expect("an address")),
+        server: Arc::from(address.as_str()),
         health,
         role,
         readable: up,

@@ -1,6 +1,8 @@
 //! How the I/O layer and the engine name connections, and what the engine asks of the I/O layer.
 
-use topology::{Address, Evidence, PeerMail};
+use std::sync::Arc;
+
+use topology::{Address, Evidence, PeerMail, PoolId};
 
 use crate::slots::Key;
 
@@ -75,6 +77,10 @@ pub enum Action {
         conn: ConnId,
         /// Where.
         address: Address,
+        /// Of this pool.
+        pool: PoolId,
+        /// As configured: whom its certificate must be for, where TLS is spoken.
+        server: Arc<str>,
     },
     /// Close at once; nothing is reported back.
     Close(ConnId),

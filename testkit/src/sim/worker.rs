@@ -313,7 +313,7 @@ impl Turn<'_> {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Connect { conn, address } => self.connect(conn, &address),
+            Action::Connect { conn, address, .. } => self.connect(conn, &address),
             Action::Close(conn) => self.close(conn),
             Action::Pause(conn) => {
                 if let Some(socket) = self.worker.sockets.get_mut(&conn) {
