@@ -98,6 +98,8 @@ pub(crate) fn counts(factor: u64) -> WorkerCounts {
         clients: 7,
         clients_total: 20,
         clients_refused_total: 3,
+        tls_clients_total: [21, 22, 23],
+        tls_nodes_total: [24, 25, 26],
         clients_slow_closed_total: 1,
         reads_total: 9_000,
         writes_total: 1_000,

@@ -32,9 +32,9 @@ pub use arguments::{Overrides, from_command_line};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use load::{Context, Loaded, load};
 pub use model::{
-    Admin, Auth, Certificate, ClientTls, Config, Credentials, Dns, Endpoint, Health, Limits, Listener, Log, LogFormat,
-    LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret, Sentinel, ServerName, ServerTls, Source,
-    TcpRole, Timeouts, Upstream,
+    Admin, Auth, Certificate, ClientTls, Config, Credentials, Dns, Endpoint, Health, Limits,
+    Listener, Log, LogFormat, LogLevel, Mode, NodeOptions, Pool, Reads, RetryWrites, Secret,
+    Sentinel, ServerName, ServerTls, Source, TcpRole, Timeouts, Upstream,
 };
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;

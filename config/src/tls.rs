@@ -136,16 +136,17 @@ fn check_authorities(file: Option<&Placed<PathBuf>>, context: &Context<'_>, repo
 fn warn_of_trust(section: &Section<'_>, option: &Setting<Flag>, report: &mut Report) {
     let span = section.span_of(option.key).unwrap_or_else(|| section.span());
     report
-        .warning(span, "certificates are not verified: whoever answers in a server's place is believed")
-        .with_help("name the authorities with `ca`, and leave `verify` out; use this for tests only");
+        .warning(
+            span,
+            "certificates are not verified: whoever answers in a server's place is believed",
+        )
+        .with_help(
+            "name the authorities with `ca`, and leave `verify` out; use this for tests only",
+        );
 }
 
 /// Who is reached over TLS has a name, or an address, to check.
-pub(crate) fn check_names(
-    tls: &ClientTls,
-    servers: &[Placed<ServerName>],
-    report: &mut Report,
-) {
+pub(crate) fn check_names(tls: &ClientTls, servers: &[Placed<ServerName>], report: &mut Report) {
     for server in servers {
         match &server.value {
             ServerName::At(Endpoint::Unix(_)) => {

@@ -8,9 +8,9 @@ use config::Credentials;
 use resp::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use topology::{Address, Ask, Failure, NodeId, PoolId, Replies};
+use topology::{Ask, Failure, NodeId, PoolId, Replies};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Way};
 use crate::prober::{Report, Reports};
 use crate::request::Request;
 
@@ -35,11 +35,12 @@ pub(crate) enum Whom {
 
 pub(crate) struct Hands {
     pub(crate) pool: PoolId,
-    pub(crate) addresses: HashMap<NodeId, Address>,
+    pub(crate) ways: HashMap<NodeId, Way>,
     pub(crate) credentials: Option<Arc<Credentials>>,
     /// Where the Sentinel is that chooses, if one does: `host:port`.
     pub(crate) sentinel: Option<Arc<str>>,
     pub(crate) sentinel_credentials: Option<Arc<Credentials>>,
+    pub(crate) sentinel_tls: Option<Arc<tls::Client>>,
     pub(crate) reports: Reports,
 }
 
@@ -87,16 +88,19 @@ impl Hands {
     async fn dial(&self, whom: Whom) -> Result<Connection, Failure> {
         let (mut connection, credentials) = match whom {
             Whom::Node(node) | Whom::Claimed(node) => {
-                let Some(address) = self.addresses.get(&node) else {
+                let Some(way) = self.ways.get(&node) else {
                     return Err(Failure::Unreachable("it has left the pool".into()));
                 };
-                (Connection::dial(address).await?, &self.credentials)
+                (Connection::dial(way).await?, &self.credentials)
             }
             Whom::Sentinel => {
                 let Some(name) = &self.sentinel else {
                     return Err(Failure::Unreachable("there is none".into()));
                 };
-                (Connection::dial_name(name).await?, &self.sentinel_credentials)
+                (
+                    Connection::dial_name(name, self.sentinel_tls.as_deref()).await?,
+                    &self.sentinel_credentials,
+                )
             }
         };
         if let Some(credentials) = credentials {

@@ -8,12 +8,13 @@ use config::{Credentials, Source};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use topology::{
-    Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, SentinelId, Server, Sighting,
-    Time,
+    Address, Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, SentinelId, Server,
+    Sighting, Time,
 };
 use tracing::debug;
 
 use crate::clock::Clock;
+use crate::connection::Way;
 use crate::log::log;
 use crate::prober::{Order, Prober, Report, Reports};
 use crate::resolver::Resolver;
@@ -32,6 +33,7 @@ pub(crate) struct Pool {
     pub(crate) state: PoolState,
     resolver: Resolver,
     pub(crate) credentials: Option<Arc<Credentials>>,
+    pub(crate) tls: tls::PoolTls,
     probe_timeout: Duration,
     probers: HashMap<NodeId, mpsc::Sender<Order>>,
     pub(crate) sentinel_credentials: Option<Arc<Credentials>>,
@@ -69,6 +71,7 @@ impl Pool {
     pub(crate) fn new(
         id: PoolId,
         config: &config::Pool,
+        tls: tls::PoolTls,
         resolver: Resolver,
         ids: &mut NodeIds,
     ) -> Self {
@@ -94,6 +97,7 @@ impl Pool {
             state,
             resolver,
             credentials: config.upstream.credentials.clone().map(Arc::new),
+            tls,
             probe_timeout: config.health.timeout,
             probers: HashMap::new(),
             sentinel_credentials,
@@ -204,7 +208,7 @@ impl Pool {
             let prober = Prober {
                 pool: self.id,
                 node,
-                address,
+                way: self.way(node, &address),
                 credentials: self.credentials.clone(),
                 timeout: self.probe_timeout,
                 clock: tasks.clock,
@@ -215,6 +219,12 @@ impl Pool {
             self.probers.insert(node, orders);
         }
         self.reconcile_sentinels(tasks);
+    }
+
+    /// How a node is reached.
+    pub(crate) fn way(&self, node: NodeId, address: &Address) -> Way {
+        let server = self.state.server_of(node).cloned().unwrap_or_else(|| "".into());
+        Way { address: address.clone(), server, tls: self.tls.nodes.clone() }
     }
 
     /// The same for the Sentinels.
@@ -233,6 +243,7 @@ impl Pool {
                 name,
                 master: Arc::clone(&master),
                 credentials: self.sentinel_credentials.clone(),
+                tls: self.tls.sentinels.clone(),
                 clock: tasks.clock,
                 reports: tasks.reports.clone(),
             };

@@ -8,12 +8,12 @@ use resp::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use topology::{
-    Address, Answer, Failure, Learned, NodeId, Observation, PoolId, Probed, Process, Refusal,
-    Replication, Resolved, RoleReply, SentinelId, SentinelObservation, Serving, Time,
+    Answer, Failure, Learned, NodeId, Observation, PoolId, Probed, Process, Refusal, Replication,
+    Resolved, RoleReply, SentinelId, SentinelObservation, Serving, Time,
 };
 
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::connection::{Connection, Way};
 use crate::request::{Request, blame, refusal};
 
 /// What a prober is told to do.
@@ -46,7 +46,7 @@ pub(crate) type Reports = mpsc::Sender<(PoolId, Report)>;
 pub(crate) struct Prober {
     pub(crate) pool: PoolId,
     pub(crate) node: NodeId,
-    pub(crate) address: Address,
+    pub(crate) way: Way,
     pub(crate) credentials: Option<Arc<Credentials>>,
     /// For a whole probe, with the connect if there must be one.
     pub(crate) timeout: Duration,
@@ -196,7 +196,7 @@ impl Prober {
         let open = match link.take() {
             Some(open) => open,
             None => {
-                let connection = Connection::dial(&self.address).await?;
+                let connection = Connection::dial(&self.way).await?;
                 Link { connection, authenticated: false, process: None }
             }
         };

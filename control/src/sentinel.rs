@@ -33,6 +33,7 @@ pub(crate) struct Sentinel {
     pub(crate) name: Arc<str>,
     pub(crate) master: Arc<str>,
     pub(crate) credentials: Option<Arc<Credentials>>,
+    pub(crate) tls: Option<Arc<tls::Client>>,
     pub(crate) clock: Clock,
     pub(crate) reports: Reports,
 }
@@ -100,7 +101,7 @@ impl Sentinel {
         let link = match link {
             Some(link) => link,
             None => {
-                let connection = Connection::dial_name(&self.name).await?;
+                let connection = Connection::dial_name(&self.name, self.tls.as_deref()).await?;
                 link.insert(Link { connection, authenticated: false, says_slaves: false })
             }
         };
@@ -180,7 +181,7 @@ impl Sentinel {
 
     /// `None`: it is not to be had; why is for [`Self::ask`] to find out.
     async fn subscribe(&self) -> Option<Connection> {
-        let mut connection = Connection::dial_name(&self.name).await.ok()?;
+        let mut connection = Connection::dial_name(&self.name, self.tls.as_deref()).await.ok()?;
         let mut request = Request::default();
         if let Some(credentials) = &self.credentials {
             request.authenticate(credentials);

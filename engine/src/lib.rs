@@ -57,7 +57,7 @@ use std::sync::Arc;
 use config::Mode;
 use resp::RequestScanner;
 use session::{Conversation, Standing};
-use topology::{PeerMail, PoolId, Snapshot, Time, WorkerCounts};
+use topology::{Handshake, PeerMail, PoolId, Snapshot, Time, WorkerCounts};
 
 use crate::buffer::BufferPool;
 use crate::client::{Client, Parked, State};
@@ -377,6 +377,20 @@ impl Engine {
     pub fn count_refused_client(&mut self, pool: PoolId) {
         if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
             pool.counts.clients_refused_total += 1;
+        }
+    }
+
+    /// A TLS handshake with a client has ended.
+    pub fn count_client_handshake(&mut self, pool: PoolId, handshake: Handshake) {
+        if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
+            pool.counts.tls_clients_total[handshake as usize] += 1;
+        }
+    }
+
+    /// A TLS handshake with a node has ended.
+    pub fn count_node_handshake(&mut self, pool: PoolId, handshake: Handshake) {
+        if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
+            pool.counts.tls_nodes_total[handshake as usize] += 1;
         }
     }
 

@@ -1,6 +1,7 @@
 //! The acceptor: one thread that hands each new client to the worker with the fewest.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::PoolClients;
 use crate::listen::{Kind, Listener};
 use crate::mailbox::{Letter, Mailbox};
 use crate::socket::Stream;
+use crate::tls::{Handshakers, Job, Slot};
 
 const WAKE: Token = Token(usize::MAX);
 /// After an accept fails for want of descriptors or memory, the listener is tried again after this long.
@@ -27,6 +29,9 @@ pub(crate) struct Acceptor {
     listeners: Vec<Listener>,
     mailboxes: Vec<Arc<Mailbox>>,
     pool_clients: PoolClients,
+    handshakers: Handshakers,
+    /// Clients that were given to the handshakers.
+    shaken: usize,
     config: Arc<Config>,
     stop: Arc<AtomicBool>,
     /// Listeners that may have more to accept; a listener's event is an edge.
@@ -56,6 +61,7 @@ impl Acceptor {
         mut listeners: Vec<Listener>,
         mailboxes: Vec<Arc<Mailbox>>,
         pool_clients: PoolClients,
+        handshakers: Handshakers,
         config: Arc<Config>,
     ) -> io::Result<(Self, Handle)> {
         let poll = Poll::new()?;
@@ -76,6 +82,8 @@ impl Acceptor {
             listeners,
             mailboxes,
             pool_clients,
+            handshakers,
+            shaken: 0,
             config,
             stop,
             runnable: Vec::new(),
@@ -120,13 +128,17 @@ impl Acceptor {
                 return false;
             };
             let accepted = match &listener.kind {
-                Kind::Tcp(socket) => socket.accept().map(|(stream, _)| Stream::Tcp(stream)),
-                Kind::Unix(socket, _) => socket.accept().map(|(stream, _)| Stream::Unix(stream)),
+                Kind::Tcp(socket) => {
+                    socket.accept().map(|(stream, peer)| (Stream::Tcp(stream), Some(peer)))
+                }
+                Kind::Unix(socket, _) => {
+                    socket.accept().map(|(stream, _)| (Stream::Unix(stream), None))
+                }
             };
             match accepted {
-                Ok(stream) => {
+                Ok((stream, peer)) => {
                     self.starved = false;
-                    self.assign(index, stream);
+                    self.assign(index, stream, peer);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // The client went away before it was accepted.
@@ -150,7 +162,7 @@ impl Acceptor {
         true
     }
 
-    fn assign(&self, index: usize, stream: Stream) {
+    fn assign(&mut self, index: usize, stream: Stream, peer: Option<SocketAddr>) {
         let Some(listener) = self.listeners.get(index) else {
             return;
         };
@@ -166,14 +178,23 @@ impl Acceptor {
         };
         if clients.load(Ordering::Relaxed) >= settings.limits.max_clients {
             let mut stream = stream;
-            // Redis' own words; a client that does not take them at once is closed without.
-            let _ = stream.write(b"-ERR max number of clients reached\r\n");
+            // Redis' own words; a client that does not take them at once is closed without, and so is one that expects TLS.
+            if !origin.tls {
+                let _ = stream.write(b"-ERR max number of clients reached\r\n");
+            }
             worker.post(Letter::Refused(origin.pool));
             return;
         }
         clients.fetch_add(1, Ordering::Relaxed);
         worker.add_client();
         stream.tune();
-        worker.post(Letter::Accept(stream, origin));
+        if origin.tls {
+            let clients = Arc::clone(&self.pool_clients);
+            let slot = Slot::new(origin, Arc::clone(worker), clients);
+            self.handshakers.with_client(Job::Client { stream, peer, slot }, self.shaken);
+            self.shaken += 1;
+        } else {
+            worker.post(Letter::Accept(stream, None, origin));
+        }
     }
 }

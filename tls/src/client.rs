@@ -68,10 +68,7 @@ impl fmt::Debug for Client {
     }
 }
 
-fn make(
-    settings: &config::ClientTls,
-    sessions: &Resumption,
-) -> Result<Arc<ClientConfig>, Error> {
+fn make(settings: &config::ClientTls, sessions: &Resumption) -> Result<Arc<ClientConfig>, Error> {
     let provider = crate::provider();
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

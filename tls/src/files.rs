@@ -29,7 +29,8 @@ impl Error {
 pub fn check_certificate(files: &Certificate) -> Result<(), (CertificateFile, String)> {
     let chain = certificates(&files.cert).map_err(|error| (CertificateFile::Cert, error.why))?;
     let fault = |error: Error| {
-        let file = if error.file == files.key { CertificateFile::Key } else { CertificateFile::Cert };
+        let file =
+            if error.file == files.key { CertificateFile::Key } else { CertificateFile::Cert };
         (file, error.why)
     };
     certified(files, chain).map(drop).map_err(fault)
@@ -118,4 +119,3 @@ fn unreadable(file: &Path, error: &pem::Error) -> Error {
     };
     Error::new(file, why)
 }
-

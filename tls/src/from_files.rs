@@ -22,7 +22,7 @@ type Make<T> = Box<dyn Fn(Option<&T>) -> Result<T, Error> + Send + Sync>;
 
 /// What a look at the files found.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Look {
+pub(crate) enum Look {
     /// Nothing new.
     Same,
     /// They have changed, and the new value is in force.
@@ -90,7 +90,13 @@ fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
     let stamp = |file: &PathBuf| {
         let about = fs::metadata(file).ok()?;
         let modified = (about.mtime(), about.mtime_nsec());
-        Some(Stamp(about.dev(), about.ino(), about.len(), modified, (about.ctime(), about.ctime_nsec())))
+        Some(Stamp(
+            about.dev(),
+            about.ino(),
+            about.len(),
+            modified,
+            (about.ctime(), about.ctime_nsec()),
+        ))
     };
     files.iter().map(stamp).collect()
 }

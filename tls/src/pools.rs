@@ -61,7 +61,12 @@ impl Pools {
             match look() {
                 Look::Same => {}
                 Look::Renewed => {
-                    tracing::info!(pool, side, ?files, "TLS files have changed; new connections use them");
+                    tracing::info!(
+                        pool,
+                        side,
+                        ?files,
+                        "TLS files have changed; new connections use them"
+                    );
                 }
                 Look::Broken(error) => tracing::warn!(
                     pool,

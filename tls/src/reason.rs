@@ -21,6 +21,8 @@ impl Side {
     }
 }
 
+const DAY_SECS: u64 = 24 * 60 * 60;
+
 /// Completes "the client …" or "the node …".
 pub fn reason(error: &Error, side: Side) -> String {
     match error {
@@ -40,18 +42,23 @@ fn certificate(why: &CertificateError, side: Side) -> String {
     let option = side.authorities();
     match why {
         Why::Expired => "shows a certificate that has expired".to_owned(),
-        Why::ExpiredContext { .. } => format!("shows a certificate that has expired ({why})"),
-        Why::NotValidYet | Why::NotValidYetContext { .. } => {
-            format!("shows a certificate that is not valid yet ({why})")
+        Why::ExpiredContext { time, not_after } => {
+            let days = time.as_secs().saturating_sub(not_after.as_secs()) / DAY_SECS;
+            format!("shows a certificate that has expired ({days} days ago)")
         }
-        Why::UnknownIssuer => {
+        Why::NotValidYet => "shows a certificate that is not valid yet".to_owned(),
+        Why::NotValidYetContext { time, not_before } => {
+            let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY_SECS;
+            format!("shows a certificate that is not valid yet (in {days} days)")
+        }
+        // The second: another authority of the same name has.
+        Why::UnknownIssuer | Why::BadSignature => {
             format!("shows a certificate that no authority of `{option}` has signed")
         }
-        Why::BadSignature => {
-            format!("shows a certificate whose signature is not that of an authority of `{option}`")
-        }
         Why::NotValidForName | Why::NotValidForNameContext { .. } => {
-            format!("shows a certificate for another name ({why}); `server_name` says which to expect")
+            format!(
+                "shows a certificate for another name ({why}); `server_name` says which to expect"
+            )
         }
         Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => {
             format!("shows a certificate that is not meant for this ({why})")
@@ -72,9 +79,7 @@ fn incompatible(why: &PeerIncompatible) -> String {
         | Why::Tls13RequiredForQuic
         | Why::SupportedVersionsExtensionRequired
         | Why::ServerTlsVersionIsDisabledByOurConfig
-        | Why::ServerDoesNotSupportTls12Or13 => {
-            "speaks neither TLS 1.2 nor 1.3".to_owned()
-        }
+        | Why::ServerDoesNotSupportTls12Or13 => "speaks neither TLS 1.2 nor 1.3".to_owned(),
         why => format!("speaks another kind of TLS: {why:?}"),
     }
 }
@@ -93,13 +98,12 @@ fn alerted(alert: AlertDescription) -> String {
             | Alert::DecryptError
     );
     match alert {
-        Alert::CertificateRequired => {
-            "asks for a certificate: set `cert` and `key`".to_owned()
-        }
+        Alert::CertificateRequired => "asks for a certificate: set `cert` and `key`".to_owned(),
         alert if of_certificate => format!("refuses our certificate: {alert:?}"),
         Alert::ProtocolVersion => "speaks neither TLS 1.2 nor 1.3".to_owned(),
         Alert::HandshakeFailure => {
-            "refuses the handshake: no cipher suite in common, or it asks for a certificate".to_owned()
+            "refuses the handshake: no cipher suite in common, or it asks for a certificate"
+                .to_owned()
         }
         alert => format!("refuses the handshake: {alert:?}"),
     }

@@ -57,7 +57,12 @@ fn listener(key: &str, node: &Node, report: &mut Report) -> Option<ListenerEntry
     match &node.value {
         Value::Text(_) => {
             let value = ListenAddress.read(key, node, report)?;
-            Some(ListenerEntry { address: Placed { value, span }, mode: None, role: None, tls: None })
+            Some(ListenerEntry {
+                address: Placed { value, span },
+                mode: None,
+                role: None,
+                tls: None,
+            })
         }
         Value::Table(fields) => {
             let mut section = Section::new(listener::TABLE.place, &listener::TABLE, fields, span);
