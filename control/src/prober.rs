@@ -66,6 +66,7 @@ impl Prober {
     /// Works until the orders end.
     pub(crate) async fn run(self, mut orders: mpsc::Receiver<Order>) {
         let mut link: Option<Link> = None;
+        let mut was_heard = false;
         loop {
             let order = tokio::select! {
                 biased;
@@ -80,7 +81,16 @@ impl Prober {
             match order {
                 None => return,
                 Some(Order::Probe { all }) => {
-                    let probed = self.probe(&mut link, all).await;
+                    let mut probed = self.probe(&mut link, all).await;
+                    was_heard |= probed.outcome.is_ok();
+                    if probed.outcome == Err(Failure::TimedOut)
+                        && self.way.tls.is_some()
+                        && !was_heard
+                    {
+                        // A server without TLS waits for the end of what it takes for a command.
+                        let why = "does not answer, or does not speak TLS at this port";
+                        probed.outcome = Err(Failure::Tls(why.into()));
+                    }
                     self.report(Report::Observed(Observation::Probed(probed))).await;
                 }
                 Some(Order::Describe(names)) => {

@@ -74,7 +74,9 @@ fn incompatible(why: &PeerIncompatible) -> String {
         Why::NoKxGroupsInCommon | Why::NamedGroupsExtensionRequired => {
             "knows no key exchange that is allowed".to_owned()
         }
-        Why::Tls12NotOffered
+        // What TLS 1.2 has and older ones do not.
+        Why::SignatureAlgorithmsExtensionRequired
+        | Why::Tls12NotOffered
         | Why::Tls12NotOfferedOrEnabled
         | Why::Tls13RequiredForQuic
         | Why::SupportedVersionsExtensionRequired

@@ -3,13 +3,13 @@
 use testkit::{Authority, Certificate, Client, RedisServer, Secure, simple};
 
 use crate::common::{
-    LOCAL, SOON, address_over, expecting, handshakes, proxy, ready, replicated, shown, trusting, wait_logged,
-    why,
+    LOCAL, SOON, address_over, expecting, handshakes, proxy, ready, replicated, shown, trusting,
+    wait_logged, why,
 };
 
 const DOWN: &str = " is down: ";
 /// Redkeel warns that writes are held.
-const HELD: &str = "there is no primary";
+const HELD: &str = "writes are held";
 
 /// Towards clients: one who must show a certificate, and shows these.
 #[test]
@@ -34,12 +34,15 @@ fn clients_need_a_certificate_where_the_configuration_says_so() {
     ];
     for (number, (certificate, why)) in (1..).zip(cases) {
         // With TLS 1.3 a client learns of it with its first read.
-        let refused = Client::try_connect(&own(certificate)).and_then(|mut client| client.try_command(["PING"]));
+        let refused = Client::try_connect(&own(certificate))
+            .and_then(|mut client| client.try_command(["PING"]));
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains("alert"), "{refused}");
         let line = wait_logged(&redkeel, &["TLS handshake failed: ", why]);
         assert!(line.contains("\"pool\":\"main\"") && line.contains("127.0.0.1:"), "{line}");
-        testkit::eventually(SOON, "the count", || handshakes(&redkeel, "client", "failed") == number);
+        testkit::eventually(SOON, "the count", || {
+            handshakes(&redkeel, "client", "failed") == number
+        });
     }
     assert_eq!(client.command(["PING"]), simple("PONG"));
     assert_eq!(redkeel.status()["pools"][0]["clients"]["connected"], 1);
@@ -108,12 +111,16 @@ fn nodes_with_a_wrong_certificate_are_not_used() {
     refused(&expired, &trusting(&authority), "shows a certificate that has expired");
     let other = node(&authority.certificate(&["other.internal"]));
     refused(&other, &trusting(&authority), "shows a certificate for another name");
-    refused(&other, &trusting(&foreign), "shows a certificate that no authority of `ca` has signed");
+    refused(
+        &other,
+        &trusting(&foreign),
+        "shows a certificate that no authority of `ca` has signed",
+    );
     // Nor one of the system's authorities, which know nothing of ours.
     let system = "[pool.main.upstream]\ntls = {}\n";
     refused(&other, system, "shows a certificate that no authority of `ca` has signed");
     let plain = RedisServer::start();
-    refused(&plain, &trusting(&authority), "does not speak TLS");
+    refused(&plain, &trusting(&authority), "does not answer, or does not speak TLS at this port");
     // And the other way round.
     let redkeel = expecting(proxy([&other], ""), &[DOWN, HELD]).start();
     wait_logged(&redkeel, &["WARN", DOWN]);
@@ -149,7 +156,11 @@ fn nodes_that_ask_for_a_certificate_are_shown_ours() {
     assert_eq!(redkeel.client().command(["SET", "key", "value"]), simple("OK"));
     refused(&node, &trusting(&authority), "asks for a certificate: set `cert` and `key`");
     refused(&node, &own(foreign.certificate(&["redkeel"])), "refuses our certificate: UnknownCA");
-    refused(&node, &own(authority.expired(&["redkeel"])), "refuses our certificate: CertificateExpired");
+    refused(
+        &node,
+        &own(authority.expired(&["redkeel"])),
+        "refuses our certificate: CertificateExpired",
+    );
 }
 
 /// A file that is missing, or no certificate, is found before anything listens.
@@ -163,9 +174,16 @@ fn unusable_files_are_found_by_check() {
              [pool.main.tls]\ncert = {cert:?}\nkey = {key:?}\n"
         );
         let file = folder.write("redkeel.toml", &text);
-        let check = std::process::Command::new(env!("CARGO_BIN_EXE_redkeel")).arg("check").arg(file).output();
+        let check = std::process::Command::new(env!("CARGO_BIN_EXE_redkeel"))
+            .arg("check")
+            .arg(file)
+            .output();
         let output = check.unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout))
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned()
+                + &String::from_utf8_lossy(&output.stdout),
+        )
     };
     assert_eq!(check(&one.cert, &one.key).0, Some(0));
     let not_pem = folder.write("not.pem", "nothing");

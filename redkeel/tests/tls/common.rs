@@ -1,12 +1,21 @@
 //! What the tests of TLS share.
 
 use serde_json::Value as Json;
-use testkit::{Address, Authority, Certificate, RedisServer, Redkeel, Secure, eventually};
+use testkit::{
+    Address, Authority, Certificate, RedisServer, Redkeel, RedkeelBuilder, Secure, eventually,
+};
 
-pub(crate) use crate::scene::{SOON, expecting, proxy, ready, replicated, wait_in_step};
+pub(crate) use crate::scene::{SOON, expecting, proxy, replicated, wait_in_step};
 
 /// What listeners on the loopback interface are called.
 pub(crate) const LOCAL: [&str; 2] = ["localhost", "127.0.0.1"];
+
+/// Starts it and waits until all nodes are in use. A machine that is busy with other tests may keep any node from
+/// answering in time, with its handshake.
+#[track_caller]
+pub(crate) fn ready(builder: RedkeelBuilder) -> Redkeel {
+    crate::scene::ready(expecting(builder, &[" is down: ", "writes are held"]))
+}
 
 /// Lines of a pool's configuration: clients are shown this certificate.
 pub(crate) fn shown(certificate: &Certificate) -> String {

@@ -6,8 +6,8 @@ use std::path::Path;
 use testkit::{Authority, Certificate, Client, Folder, Secure, bulk, simple};
 
 use crate::common::{
-    LOCAL, SOON, address_over, expecting, handshakes, proxy, ready, replicated, replicated_over, shown,
-    trusting, wait_logged,
+    LOCAL, SOON, address_over, expecting, handshakes, proxy, ready, replicated, replicated_over,
+    shown, trusting, wait_logged,
 };
 
 /// As tools do that renew certificates: to the side, then in its place at once.
@@ -22,7 +22,8 @@ fn new_certificates_are_shown_without_a_restart() {
     let (before, after) = (Authority::new(), Authority::new());
     let folder = Folder::new("renewed");
     let nodes = replicated(0);
-    let place = Certificate { cert: folder.path().join("it.pem"), key: folder.path().join("it.key") };
+    let place =
+        Certificate { cert: folder.path().join("it.pem"), key: folder.path().join("it.key") };
     let (old, new) = (before.certificate(&LOCAL), after.certificate(&LOCAL));
     replace(&place.cert, &old.cert);
     replace(&place.key, &old.key);
@@ -35,7 +36,10 @@ fn new_certificates_are_shown_without_a_restart() {
 
     // The new certificate without its key changes nothing but the log.
     replace(&place.cert, &new.cert);
-    wait_logged(&redkeel, &["WARN", "TLS files have changed and cannot be used", "does not belong"]);
+    wait_logged(
+        &redkeel,
+        &["WARN", "TLS files have changed and cannot be used", "does not belong"],
+    );
     assert_eq!(Client::connect(&trusts_old).command(["GET", "key"]), bulk("value"));
     replace(&place.key, &new.key);
     testkit::eventually(SOON, "the new certificate", || {
@@ -56,7 +60,7 @@ fn new_authorities_are_believed_without_a_restart() {
     replace(&ca, &wrong.ca());
     let nodes = replicated_over(&right, 0);
     let settings = format!("[pool.main.upstream.tls]\nca = {ca:?}\n");
-    let expected = ["that no authority of `ca` has signed", "there is no primary"];
+    let expected = ["that no authority of `ca` has signed", "writes are held"];
     let redkeel = expecting(proxy(&nodes, &settings), &expected).start();
     wait_logged(&redkeel, &["WARN", "that no authority of `ca` has signed"]);
     replace(&ca, &right.ca());

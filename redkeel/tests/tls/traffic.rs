@@ -24,7 +24,8 @@ fn serves(address: &Address, nodes: &[RedisServer]) {
         assert!(client.command(["GET", "value"]) == bulk(&value), "{bytes} bytes");
     }
     let count = 20_000;
-    let replies = client.pipeline((0..count).map(|n| ["SET".to_owned(), format!("n{n}"), n.to_string()]));
+    let replies =
+        client.pipeline((0..count).map(|n| ["SET".to_owned(), format!("n{n}"), n.to_string()]));
     assert!(replies.iter().all(|reply| *reply == simple("OK")));
     wait(&mut client);
     let replies = client.pipeline((0..count).map(|n| ["GET".to_owned(), format!("n{n}")]));
@@ -47,7 +48,11 @@ fn serves(address: &Address, nodes: &[RedisServer]) {
         .start();
     eventually(SOON * 4, "a load", || {
         let done = (load.reads().ok, load.writes().ok, load.mixed().ok);
-        if done.0 > 3_000 && done.1 > 300 && done.2 > 3_000 { Ok(()) } else { Err(format!("{done:?}")) }
+        if done.0 > 3_000 && done.1 > 300 && done.2 > 3_000 {
+            Ok(())
+        } else {
+            Err(format!("{done:?}"))
+        }
     });
     let report = load.stop();
     for counts in [&report.reads, &report.writes, &report.mixed] {
@@ -180,7 +185,8 @@ fn redis_cli_and_redis_benchmark() {
     assert_eq!(run("redis-cli", &["SET", "key", "value"]), "OK\n");
     assert_eq!(run("redis-cli", &["-3", "GET", "key"]), "value\n");
     for pipeline in ["1", "16"] {
-        let said = run("redis-benchmark", &["-n", "5000", "-P", pipeline, "-t", "set,get,mset", "--csv"]);
+        let said =
+            run("redis-benchmark", &["-n", "5000", "-P", pipeline, "-t", "set,get,mset", "--csv"]);
         assert!(!said.contains("rror") && said.lines().count() >= 4, "{said}");
     }
 }
@@ -196,7 +202,11 @@ fn redis_py() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/everyday.py");
     let output = testkit::python().arg(script).arg(port).arg(authority.ca()).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "as from a single Redis", "{errors}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "as from a single Redis",
+        "{errors}"
+    );
 }
 
 /// As ElastiCache has it: TLS, a password, and nodes that are asked by the clients' own credentials.
@@ -211,7 +221,8 @@ fn passwords_pass_through_over_tls() {
         "[pool.main.upstream]\npassword = \"secret\"\ntls = {{ ca = {:?} }}\n",
         authority.ca()
     );
-    let settings = "mode = \"write\"\n".to_owned() + &upstream + &shown(&authority.certificate(&LOCAL));
+    let settings =
+        "mode = \"write\"\n".to_owned() + &upstream + &shown(&authority.certificate(&LOCAL));
     let redkeel = ready(proxy(&nodes, &settings));
     let mut client = Client::connect(address_over(&redkeel, &authority));
     let refused = testkit::error_text(&client.command(["GET", "key"])).unwrap();
@@ -223,9 +234,7 @@ fn passwords_pass_through_over_tls() {
     assert_eq!(client.command(["GET", "key"]), bulk("value"));
     client.set_timeout(Duration::from_secs(5));
     client.send(["BLPOP", "list", "0"]);
-    eventually(SOON, "the pop", || {
-        nodes[0].info("clients")["blocked_clients"] == "1"
-    });
+    eventually(SOON, "the pop", || nodes[0].info("clients")["blocked_clients"] == "1");
     nodes[0].cli(["RPUSH", "list", "element"]);
     assert_eq!(client.receive().as_array().unwrap()[1], bulk("element"));
 }
