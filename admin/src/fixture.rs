@@ -277,7 +277,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
         name: name.to_owned(),
         listeners: modes
             .iter()
-            .map(|mode| config::Listener { address: endpoint.clone(), mode: *mode })
+            .map(|mode| config::Listener { address: endpoint.clone(), mode: *mode, tls: false })
             .collect(),
         source: config::Source::Servers(vec![config::ServerName::At(endpoint)]),
         reads: Reads::PreferReplica,
@@ -315,7 +315,8 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             max_pinned: 10,
             max_lanes: 10,
         },
-        upstream: config::Upstream { credentials: None, connections: 1 },
+        upstream: config::Upstream { credentials: None, connections: 1, tls: None },
+        tls: None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::diagnostics::Report;
 use crate::kinds::{Durations, ModeName, Show};
 use crate::listeners::{self, Taken};
 use crate::load::Context;
-use crate::model::{Auth, Endpoint, Health, Limits, Listener, Pool, Timeouts, Upstream};
+use crate::model::{Auth, Endpoint, Health, Limits, Listener, Pool, ServerTls, Timeouts, Upstream};
 use crate::nodes;
 use crate::options::{limits, pool, timing, tls as tls_options, upstream};
 use crate::section::Section;
@@ -69,7 +69,7 @@ pub(crate) fn pool(
     }
     let tls = tls::towards_clients(&mut section, &path, context, report);
     tls::check_use(&section, &listeners, report);
-    warn_of_open_door(&section, auth, &upstream, &listeners, report);
+    warn_of_open_door(&section, auth, &upstream, &listeners, tls.as_ref(), report);
     Some(Pool {
         name: field.key.clone(),
         listeners,
@@ -235,9 +235,12 @@ fn warn_of_open_door(
     auth: Auth,
     upstream: &Upstream,
     listeners: &[Listener],
+    tls: Option<&ServerTls>,
     report: &mut Report,
 ) {
-    let open = listeners.iter().find(|listener| !is_local(&listener.address));
+    let asks = tls.is_some_and(|tls| tls.client_ca.is_some());
+    let is_open = |listener: &&Listener| !is_local(&listener.address) && !(listener.tls && asks);
+    let open = listeners.iter().find(is_open);
     let (Auth::None, Some(_), Some(open)) = (auth, &upstream.credentials, open) else { return };
     let span = section.span_of(pool::AUTH.key).unwrap_or_else(|| section.span());
     report
@@ -246,7 +249,8 @@ fn warn_of_open_door(
             format!("everyone who reaches `{}` is let in with the credentials of `upstream`", open.address),
         )
         .with_help(
-            "listen on a loopback address or a unix socket, or let the nodes check: `auth = \"pass-through\"`",
+            "listen on a loopback address or a unix socket, ask for certificates (`client_ca` of `tls`), or let the \
+             nodes check: `auth = \"pass-through\"`",
         );
 }
 

@@ -17,7 +17,7 @@ use topology::{Handshake, Mail, PeerMail, PoolId, Published, Time};
 
 use crate::mailbox::{Letter, Mailbox};
 use crate::socket::{Socket, Sockets, Stream, connect_failure};
-use crate::tls::{Handshakers, Job, Session};
+use crate::tls::{Handshakers, Job};
 use crate::{EvidenceSink, PoolClients};
 
 const WAKE: Token = Token(usize::MAX);
@@ -431,22 +431,6 @@ impl Turner {
         }
     }
 
-    fn close(&mut self, conn: ConnId) {
-        self.shaking.remove(&conn);
-        if let Some(socket) = self.sockets.get_mut(conn) {
-            match &mut socket.tls {
-                _ if conn.is_upstream() => socket.stream.drop_unsent(),
-                Some(session) => {
-                    session.end();
-                    // A client that does not take it misses nothing else.
-                    let _ = session.flush(&mut socket.stream);
-                }
-                None => {}
-            }
-        }
-        self.remove(conn);
-    }
-
     fn insert(&mut self, mut socket: Socket) {
         let conn = socket.conn;
         let interest = if socket.watches_write {
@@ -473,33 +457,6 @@ impl Turner {
 
     fn connect_failed(&mut self, conn: ConnId, error: &io::Error) {
         self.gone(conn, connect_failure(error));
-    }
-
-    /// A connect over TLS has ended.
-    fn connected(
-        &mut self,
-        conn: ConnId,
-        pool: PoolId,
-        result: Result<(Stream, Box<Session>), (Gone, Option<Handshake>)>,
-    ) {
-        let handshake = match &result {
-            Ok((_, session)) => Some(session.handshake()),
-            Err((_, handshake)) => *handshake,
-        };
-        if let Some(handshake) = handshake {
-            self.engine.count_node_handshake(pool, handshake);
-        }
-        // The engine may have given it up meanwhile.
-        if !self.shaking.remove(&conn) {
-            return;
-        }
-        match result {
-            Ok((stream, session)) => {
-                self.insert(Socket::new(conn, stream, Some(session), None));
-                self.engine.connected(conn);
-            }
-            Err((gone, _)) => self.gone(conn, gone),
-        }
     }
 
     fn gone(&mut self, conn: ConnId, gone: Gone) {

@@ -3,9 +3,11 @@
 use std::io::{self, Read};
 
 use engine::{ConnId, Gone};
+use topology::{Handshake, PoolId};
 
 use super::Turner;
-use crate::tls::Flushed;
+use crate::socket::{Socket, Stream};
+use crate::tls::{Flushed, Session};
 
 /// Bytes encrypted for one socket in one turn; the next turn goes on.
 const WRITE_MAX: usize = 1 << 20;
@@ -107,5 +109,49 @@ impl Turner {
                 self.engine.written(conn, count);
             }
         }
+    }
+
+    /// A connect over TLS has ended.
+    pub(super) fn connected(
+        &mut self,
+        conn: ConnId,
+        pool: PoolId,
+        result: Result<(Stream, Box<Session>), (Gone, Option<Handshake>)>,
+    ) {
+        let handshake = match &result {
+            Ok((_, session)) => Some(session.handshake()),
+            Err((_, handshake)) => *handshake,
+        };
+        if let Some(handshake) = handshake {
+            self.engine.count_node_handshake(pool, handshake);
+        }
+        // The engine may have given it up meanwhile.
+        if !self.shaking.remove(&conn) {
+            return;
+        }
+        match result {
+            Ok((stream, session)) => {
+                self.insert(Socket::new(conn, stream, Some(session), None));
+                self.engine.connected(conn);
+            }
+            Err((gone, _)) => self.gone(conn, gone),
+        }
+    }
+
+    /// Closes a socket; a client is told that nothing more comes.
+    pub(super) fn close(&mut self, conn: ConnId) {
+        self.shaking.remove(&conn);
+        if let Some(socket) = self.sockets.get_mut(conn) {
+            match &mut socket.tls {
+                _ if conn.is_upstream() => socket.stream.drop_unsent(),
+                Some(session) => {
+                    session.end();
+                    // A client that does not take it misses nothing else.
+                    let _ = session.flush(&mut socket.stream);
+                }
+                None => {}
+            }
+        }
+        self.remove(conn);
     }
 }

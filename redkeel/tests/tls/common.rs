@@ -58,7 +58,8 @@ pub(crate) fn wait_logged(redkeel: &Redkeel, texts: &[&str]) -> String {
 pub(crate) fn metric(redkeel: &Redkeel, name: &str) -> u64 {
     let page = redkeel.admin_get("/metrics").body;
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse().unwrap()
+    assert!(line.is_some(), "no {name} in\n{page}");
+    line.unwrap().parse().unwrap()
 }
 
 /// TLS handshakes of the pool, by side and result.
