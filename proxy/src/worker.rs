@@ -13,7 +13,7 @@ use config::Config;
 use engine::{Action, ConnId, Engine, Gone, Settings};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
-use topology::{Handshake, Mail, PeerMail, PoolId, Published, Time};
+use topology::{Handshake, Mail, PeerMail, Published, Time};
 
 use crate::mailbox::{Letter, Mailbox};
 use crate::socket::{Socket, Sockets, Stream, connect_failure};
