@@ -239,7 +239,7 @@ fn warn_of_open_door(
     report: &mut Report,
 ) {
     let asks = tls.is_some_and(|tls| tls.client_ca.is_some());
-    let is_open = |listener: &&Listener| !is_local(&listener.address) && !(listener.tls && asks);
+    let is_open = |listener: &&Listener| !(is_local(&listener.address) || listener.tls && asks);
     let open = listeners.iter().find(is_open);
     let (Auth::None, Some(_), Some(open)) = (auth, &upstream.credentials, open) else { return };
     let span = section.span_of(pool::AUTH.key).unwrap_or_else(|| section.span());
