@@ -97,6 +97,12 @@ fn sum<'a>(workers: impl Iterator<Item = &'a WorkerCounts>) -> WorkerCounts {
     sum
 }
 
+fn add<const N: usize>(total: &mut [u64; N], counts: &[u64; N]) {
+    for (total, count) in total.iter_mut().zip(counts) {
+        *total += count;
+    }
+}
+
 /// Adds every field. One that is new in [`PoolCounts`] stops the compiler here: give it a metric as well.
 fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
     let PoolCounts {
@@ -107,6 +113,8 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
         clients_headerless_total,
         login_failures_total,
         logins_refused_total,
+        tls_clients_total,
+        tls_nodes_total,
         clients_slow_closed_total,
         reads_total,
         writes_total,
@@ -137,9 +145,9 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
     total.writes_total += writes_total;
     total.client_bytes_in_total += client_bytes_in_total;
     total.client_bytes_out_total += client_bytes_out_total;
-    for (total, count) in total.errors_total.iter_mut().zip(errors_total) {
-        *total += count;
-    }
+    add(&mut total.errors_total, errors_total);
+    add(&mut total.tls_clients_total, tls_clients_total);
+    add(&mut total.tls_nodes_total, tls_nodes_total);
     total.held += held;
     total.held_bytes += held_bytes;
     total.held_requests += held_requests;

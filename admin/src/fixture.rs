@@ -102,6 +102,8 @@ pub(crate) fn counts(factor: u64) -> WorkerCounts {
         clients_headerless_total: 24,
         login_failures_total: 21,
         logins_refused_total: 22,
+        tls_clients_total: [21, 22, 23],
+        tls_nodes_total: [24, 25, 26],
         clients_slow_closed_total: 1,
         reads_total: 9_000,
         writes_total: 1_000,
@@ -240,6 +242,7 @@ fn node(id: u32, health: Health, role: Role, why: &str) -> NodeView {
         id: NodeId(id),
         name: Arc::from(address.as_str()),
         address: Address::Tcp(address.parse().expect("an address")),
+        server: Arc::from(address.as_str()),
         health,
         role,
         readable: up,
@@ -285,6 +288,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
                 proxy_protocol: false,
                 allow: None,
                 deny: Vec::new(),
+                tls: false,
             })
             .collect(),
         source: config::Source::Servers(vec![config::ServerName::At(endpoint)]),
@@ -325,8 +329,14 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             max_lanes: 10,
             login_failures: 10,
         },
-        upstream: config::Upstream { credentials: None, connections: 1, proxy_protocol: None },
+        upstream: config::Upstream {
+            credentials: None,
+            connections: 1,
+            proxy_protocol: None,
+            tls: None,
+        },
         users: Vec::new(),
+        tls: None,
     }
 }
 

@@ -12,8 +12,8 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{self, Registry};
 use topology::{
-    Ending, ErrorKind, Health, NodeCounts, NodeView, PoolCounts, PoolView, Role, SentinelView,
-    Snapshot, Time,
+    Ending, ErrorKind, Handshake, Health, NodeCounts, NodeView, PoolCounts, PoolView, Role,
+    SentinelView, Snapshot, Time,
 };
 
 use crate::counts::{self, Counted};
@@ -194,6 +194,18 @@ impl Page {
             counted().flat_map(|(name, counts)| {
                 std::iter::zip(ErrorKind::ALL, counts.errors_total)
                     .map(move |(kind, count)| ([name, kind.as_str()], Value::Count(count)))
+            }),
+        )?;
+        out.family(
+            &names::POOL_TLS_HANDSHAKES,
+            counted().flat_map(|(name, counts)| {
+                let sides =
+                    [("client", counts.tls_clients_total), ("node", counts.tls_nodes_total)];
+                sides.into_iter().flat_map(move |(side, ended)| {
+                    std::iter::zip(Handshake::ALL, ended).map(move |(result, count)| {
+                        ([name, side, result.as_str()], Value::Count(count))
+                    })
+                })
             }),
         )?;
         out.family(

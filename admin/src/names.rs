@@ -137,6 +137,8 @@ metrics! {
         "Connected clients";
     POOL_CLIENTS_ACCEPTED = "redkeel_pool_clients_accepted_total", Counter, None, ["pool"],
         "Clients accepted";
+    POOL_TLS_HANDSHAKES = "redkeel_pool_tls_handshakes_total", Counter, None, ["pool", "side", "result"],
+        "TLS handshakes; side: `client` or `node` (without probes); result: `full`, `resumed` (the session of an earlier connection) or `failed`";
     POOL_CLIENTS_REFUSED = "redkeel_pool_clients_refused_total", Counter, None, ["pool"],
         "Clients turned away because of `max_clients`";
     POOL_CLIENTS_DENIED = "redkeel_pool_clients_denied_total", Counter, None, ["pool"],

@@ -26,6 +26,7 @@ mod section;
 mod source;
 mod suggest;
 mod syntax;
+mod tls;
 mod tree;
 mod user;
 mod users;
@@ -34,12 +35,14 @@ pub use arguments::{Overrides, from_command_line};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use load::{Context, Loaded, load};
 pub use model::{
-    Admin, Auth, Config, Credentials, Dns, Endpoint, Health, Limits, Listener, Log, LogFormat,
-    LogLevel, Mode, NodeOptions, PasswordDigest, Patterns, Pool, Reads, RetryWrites, Secret,
-    Sentinel, ServerName, Source, TcpRole, Timeouts, Upstream, User, authenticate,
+    Admin, Auth, Certificate, ClientTls, Config, Credentials, Dns, Endpoint, Health, Limits,
+    Listener, Log, LogFormat, LogLevel, Mode, NodeOptions, PasswordDigest, Patterns, Pool, Reads,
+    RetryWrites, Secret, Sentinel, ServerName, ServerTls, Source, TcpRole, Timeouts, Upstream,
+    User, authenticate,
 };
 pub use network::Network;
 pub use proxy_protocol::Version as ProxyVersion;
 pub use reference::{reference_page, sample_file};
 pub use routing::Balance;
 pub use secret::{NoSecrets, Secrets};
+pub use tls::CertificateFile;

@@ -75,6 +75,7 @@ pub(crate) struct OfPool {
 pub(crate) fn listeners(
     entries: Vec<ListenerEntry>,
     pool: &OfPool,
+    has_tls: bool,
     owner: &str,
     taken: &mut Taken,
     report: &mut Report,
@@ -83,15 +84,31 @@ pub(crate) fn listeners(
     for entry in entries {
         taken.take(&entry.address.value, Some(entry.address.span.clone()), owner, report);
         let mode = mode(&entry, pool.mode, report);
+        let tls = speaks_tls(&entry, has_tls, report);
         listeners.extend(mode.map(|mode| Listener {
             address: entry.address.value,
             mode,
             proxy_protocol: entry.proxy_protocol,
             allow: entry.allow.or_else(|| pool.allow.clone()),
             deny: entry.deny.unwrap_or_else(|| pool.deny.clone()),
+            tls,
         }));
     }
     listeners
+}
+
+/// Redis has no TLS at a unix socket: there it has to be asked for.
+fn speaks_tls(entry: &ListenerEntry, has_tls: bool, report: &mut Report) -> bool {
+    match &entry.tls {
+        Some(tls) if tls.value && !has_tls => {
+            report.error(tls.span.clone(), "TLS needs a certificate").with_help(
+                "name it under `[pool.NAME.tls]`: `cert = \"server.pem\"`, `key = \"server.key\"`",
+            );
+            false
+        }
+        Some(tls) => tls.value,
+        None => has_tls && matches!(entry.address.value, Endpoint::Tcp { .. }),
+    }
 }
 
 fn mode(entry: &ListenerEntry, pool_mode: ModeName, report: &mut Report) -> Option<Mode> {

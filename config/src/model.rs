@@ -160,6 +160,8 @@ pub struct Pool {
     pub upstream: Upstream,
     /// With `auth = "users"`: at least one.
     pub users: Vec<User>,
+    /// Towards clients, at the listeners that speak it.
+    pub tls: Option<ServerTls>,
 }
 
 impl Pool {
@@ -190,6 +192,8 @@ pub struct Sentinel {
     pub sentinels: Vec<Endpoint>,
     /// What they ask for.
     pub credentials: Option<Credentials>,
+    /// `None`: they are reached without.
+    pub tls: Option<ClientTls>,
 }
 
 /// One address that clients connect to.
@@ -205,6 +209,8 @@ pub struct Listener {
     pub allow: Option<Vec<Network>>,
     /// Who may not.
     pub deny: Vec<Network>,
+    /// Do they speak TLS? If so the pool has a [`ServerTls`].
+    pub tls: bool,
 }
 
 impl Listener {
@@ -382,6 +388,39 @@ pub struct Upstream {
     pub connections: usize,
     /// Connections to the nodes begin with a header of the PROXY protocol.
     pub proxy_protocol: Option<proxy_protocol::Version>,
+    /// `None`: they are reached without.
+    pub tls: Option<ClientTls>,
+}
+
+/// TLS towards clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTls {
+    /// At least one; the first is for clients that ask for no name, or for an unknown one.
+    pub certificates: Vec<Certificate>,
+    /// Whose certificates clients must have; `None`: they need none.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// TLS towards nodes or Sentinels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTls {
+    /// Who must have signed the server's certificate; `None`: an authority of the system.
+    pub ca: Option<PathBuf>,
+    /// What the server is shown.
+    pub certificate: Option<Certificate>,
+    /// What the server's certificate must be for; `None`: the host that is connected to, as configured.
+    pub server_name: Option<String>,
+    /// Is the server's certificate verified?
+    pub verify: bool,
+}
+
+/// A certificate in two files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The chain, the own certificate first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// A user name and a password.

@@ -7,9 +7,10 @@ use crate::listeners::{self, OfPool, Taken};
 use crate::load::Context;
 use crate::model::{Health, Limits, Listener, Pool, Timeouts, Upstream};
 use crate::nodes;
-use crate::options::{limits, pool, timing, upstream};
+use crate::options::{limits, pool, timing, tls as tls_options, upstream};
 use crate::section::Section;
 use crate::source;
+use crate::tls;
 use crate::tree::{Field, Span, Value};
 use crate::users;
 
@@ -64,7 +65,12 @@ pub(crate) fn pool(
     let zone = nodes::zone(&mut section, &nodes, report);
     let users = users::users(&section, auth, &path, context, report);
     users::refuse_tcp(auth, &section, &listeners, report);
-    users::warn_of_open_door(&section, auth, &upstream, &listeners, report);
+    if let Some(tls) = &upstream.tls {
+        tls::check_names(tls, &servers, report);
+    }
+    let tls = tls::towards_clients(&mut section, &path, context, report);
+    tls::check_use(&section, &listeners, report);
+    users::warn_of_open_door(&section, auth, &upstream, &listeners, tls.as_ref(), report);
     Some(Pool {
         name: field.key.clone(),
         listeners,
@@ -83,6 +89,7 @@ pub(crate) fn pool(
         limits,
         upstream,
         users,
+        tls,
     })
 }
 
@@ -120,7 +127,8 @@ fn listeners(
     if section.is_broken_at(pool::MODE.key) {
         return Vec::new();
     }
-    listeners::listeners(entries, &of_pool, &format!("pool `{name}`"), taken, report)
+    let has_tls = section.field(tls_options::KEY).is_some();
+    listeners::listeners(entries, &of_pool, has_tls, &format!("pool `{name}`"), taken, report)
 }
 
 fn timing(pool: &mut Section<'_>, path: &str, report: &mut Report) -> (Health, Timeouts) {
@@ -213,6 +221,13 @@ fn capacity(
         ),
         connections: upstream_section.setting(&upstream::CONNECTIONS, report),
         proxy_protocol: upstream_section.optional(&upstream::PROXY_PROTOCOL, report),
+        tls: tls::towards_servers(
+            &mut upstream_section,
+            &place,
+            &tls_options::NODES,
+            context,
+            report,
+        ),
     };
     let connections = Bound {
         section: &upstream_section,

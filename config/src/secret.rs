@@ -4,15 +4,26 @@ use std::path::Path;
 
 use crate::diagnostics::Report;
 use crate::kinds::{Password, Placed};
-use crate::model::Secret;
+use crate::model::{Certificate, Secret};
+use crate::tls::CertificateFile;
 
-/// Where the caller looks for secrets: this crate does no I/O.
+/// Where the caller looks for what a configuration only points to: this crate does no I/O.
 pub trait Secrets {
     /// The value of an environment variable.
     fn env(&self, name: &str) -> Option<String>;
 
     /// The text of a file, or why it cannot be read.
     fn file(&self, path: &Path) -> Result<String, String>;
+
+    /// Can the certificate be used, and does the key belong to it? Else which file is wrong, and why.
+    fn certificate(&self, _: &Certificate) -> Result<(), (CertificateFile, String)> {
+        Ok(())
+    }
+
+    /// Does the file hold certificates of authorities? Else why not.
+    fn authorities(&self, _: &Path) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// For configurations whose secrets stand in them: there is neither an environment nor a file.

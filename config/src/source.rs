@@ -5,9 +5,10 @@ use crate::kinds::{Passwords, Placed, Text};
 use crate::load::Context;
 use crate::model::{Credentials, Sentinel, ServerName, Source};
 use crate::nodes;
-use crate::options::{Optional, pool, sentinel};
+use crate::options::{Optional, pool, sentinel, tls as tls_options};
 use crate::secret;
 use crate::section::Section;
+use crate::tls;
 use crate::tree::Field;
 
 /// The key, and the last part of the table's header.
@@ -26,9 +27,10 @@ pub(crate) fn source(
         let names = servers.iter().map(|server| server.value.clone()).collect();
         return (Source::Servers(names), servers);
     }
-    let table = section.table(SENTINEL, &format!("{path}.{SENTINEL}"), &sentinel::TABLE, report);
+    let path = format!("{path}.{SENTINEL}");
+    let table = section.table(SENTINEL, &path, &sentinel::TABLE, report);
     let is_table = !section.is_broken_at(SENTINEL);
-    (Source::Sentinel(sentinels(table, is_table, context, report)), servers)
+    (Source::Sentinel(sentinels(table, is_table, &path, context, report)), servers)
 }
 
 /// A pool has exactly one source of nodes.
@@ -67,6 +69,7 @@ fn two_sources<'r>(one: &Field, other: &Field, report: &'r mut Report) -> &'r mu
 fn sentinels(
     mut section: Section<'_>,
     is_table: bool,
+    path: &str,
     context: &Context<'_>,
     report: &mut Report,
 ) -> Sentinel {
@@ -84,6 +87,7 @@ fn sentinels(
             context,
             report,
         ),
+        tls: tls::towards_servers(&mut section, path, &tls_options::SENTINELS, context, report),
     }
 }
 

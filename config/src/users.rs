@@ -7,7 +7,7 @@ use commands::{Grants, Rule};
 use crate::diagnostics::Report;
 use crate::kinds::UserPassword;
 use crate::load::Context;
-use crate::model::{Auth, Endpoint, Listener, Mode, Patterns, Upstream};
+use crate::model::{Auth, Endpoint, Listener, Mode, Patterns, ServerTls, Upstream};
 use crate::options::{pool, users};
 use crate::secret;
 use crate::section::{Section, table_fields};
@@ -124,9 +124,12 @@ pub(crate) fn warn_of_open_door(
     auth: Auth,
     upstream: &Upstream,
     listeners: &[Listener],
+    tls: Option<&ServerTls>,
     report: &mut Report,
 ) {
-    let open = listeners.iter().find(|listener| !is_local(&listener.address));
+    let asks = tls.is_some_and(|tls| tls.client_ca.is_some());
+    let is_open = |listener: &&Listener| !(is_local(&listener.address) || listener.tls && asks);
+    let open = listeners.iter().find(is_open);
     let (Auth::None, Some(_), Some(open)) = (auth, &upstream.credentials, open) else { return };
     let span = section.span_of(pool::AUTH.key).unwrap_or_else(|| section.span());
     report
@@ -135,7 +138,8 @@ pub(crate) fn warn_of_open_door(
             format!("everyone who reaches `{}` is let in with the credentials of `upstream`", open.address),
         )
         .with_help(
-            "listen on a loopback address or a unix socket, or let the nodes check: `auth = \"pass-through\"`",
+            "listen on a loopback address or a unix socket, ask for certificates (`client_ca` of `tls`), or let the \
+             nodes check: `auth = \"pass-through\"`",
         );
 }
 

@@ -41,10 +41,11 @@ fn the_sample_file_loads_with_every_example() {
     assert_eq!((&*sentinel.master, sentinel.sentinels.len()), ("mymaster", 3));
     let credentials = sentinel.credentials.as_ref().unwrap();
     assert_eq!(credentials.username.as_deref(), Some("sentinel-user"));
+    assert!(sentinel.tls.is_some() && pool.upstream.tls.is_some() && pool.listeners[0].tls);
     // The other source, in the place of the table.
     let mut in_table = false;
     let pool = uncommented(|line| {
-        in_table = line == "[pool.main.sentinel]" || (in_table && !line.starts_with('['));
+        in_table = line.starts_with("[pool.main.sentinel") || (in_table && !line.starts_with('['));
         in_table
     });
     assert_eq!(pool.servers().len(), 3);

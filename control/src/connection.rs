@@ -1,10 +1,12 @@
 //! A connection to a node: commands go out together, replies come back as values.
 
 use std::io;
+use std::sync::Arc;
 
 use resp::{Value, ValueLimits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 use topology::{Address, Failure, printable};
 
 use crate::resolver::Resolver;
@@ -26,24 +28,52 @@ pub(crate) struct Connection {
     input: Vec<u8>,
 }
 
+/// Where a node is, and how it is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) address: Address,
+    /// As configured, or as Sentinel lists it: whom its certificate must be for.
+    pub(crate) server: Arc<str>,
+    pub(crate) tls: Option<Arc<tls::Client>>,
+    /// What its connections begin with, in the clear: a header of the PROXY protocol, or nothing.
+    pub(crate) preface: Arc<[u8]>,
+}
+
 impl Connection {
+    pub(crate) async fn dial(way: &Way) -> Result<Self, Failure> {
+        Self::dial_address(&way.address, &way.preface, &way.server, way.tls.as_deref()).await
+    }
+
     /// `preface`: what goes before everything else, a header of the PROXY protocol or nothing.
-    pub(crate) async fn dial(address: &Address, preface: &[u8]) -> Result<Self, Failure> {
+    async fn dial_address(
+        address: &Address,
+        preface: &[u8],
+        server: &str,
+        tls: Option<&tls::Client>,
+    ) -> Result<Self, Failure> {
         let mut stream = Self::connect(address).await.map_err(|error| dial_failure(&error))?;
         stream.write_all(preface).await.map_err(|_| Failure::Lost)?;
+        let stream = match tls {
+            None => stream,
+            Some(tls) => secure(stream, server, tls).await?,
+        };
         Ok(Self { stream, input: Vec::new() })
     }
 
     /// Connects to the first address of a `host:port` that lets it.
-    pub(crate) async fn dial_name(name: &str, resolver: &Resolver) -> Result<Self, Failure> {
+    pub(crate) async fn dial_name(
+        name: &str,
+        resolver: &Resolver,
+        tls: Option<&tls::Client>,
+    ) -> Result<Self, Failure> {
         if let Ok(address) = name.parse() {
-            return Self::dial(&Address::Tcp(address), b"").await;
+            return Self::dial_address(&Address::Tcp(address), b"", name, tls).await;
         }
         let unreachable = |text: &str| Failure::Unreachable(printable(text.as_bytes()));
         let resolved = resolver.resolve(name).await.map_err(|why| unreachable(&why))?;
         let mut last = unreachable("its name has no address");
         for target in resolved.targets {
-            match Self::dial(&target.address, b"").await {
+            match Self::dial_address(&target.address, b"", name, tls).await {
                 Ok(connection) => return Ok(connection),
                 Err(failure) => last = failure,
             }
@@ -64,7 +94,7 @@ impl Connection {
 
     /// Sends a request whose replies are read by [`Self::read`].
     pub(crate) async fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
-        self.stream.write_all(request).await.map_err(|_| Failure::Lost)
+        self.stream.write_all(request).await.map_err(|error| lost_or_refused(&error))
     }
 
     /// Sends `request` and reads so many replies. After a failure the connection is of no further use.
@@ -76,10 +106,13 @@ impl Connection {
         let mut values = Vec::with_capacity(replies);
         if self.stream.write_all(request).await.is_err() {
             // What the node said before it closed the connection may tell why.
-            while let Ok(Some(value)) = self.read().await {
-                values.push(value);
+            loop {
+                match self.read().await {
+                    Ok(Some(value)) => values.push(value),
+                    Err(failure @ Failure::Tls(_)) => return Err(failure),
+                    Ok(None) | Err(_) => return Err(lost(&values)),
+                }
             }
-            return Err(lost(&values));
         }
         while values.len() < replies {
             match self.read().await? {
@@ -107,7 +140,8 @@ impl Connection {
         Ok(values)
     }
 
-    /// The next reply; `None` if the connection was closed or reset. May be dropped while it waits.
+    /// The next reply; `None` if the connection was closed or reset. May be dropped while it waits. A failure of TLS is
+    /// one of its own: with TLS 1.3 a node says only now that it does not accept our certificate.
     pub(crate) async fn read(&mut self) -> Result<Option<Value>, Failure> {
         loop {
             match Value::parse(&self.input, &LIMITS) {
@@ -119,8 +153,12 @@ impl Connection {
                 Err(_) => return Err(Failure::Protocol),
             }
             match self.stream.read_buf(&mut self.input).await {
-                Ok(0) | Err(_) => return Ok(None),
+                Ok(0) => return Ok(None),
                 Ok(_) => {}
+                Err(error) => match lost_or_refused(&error) {
+                    failure @ Failure::Tls(_) => return Err(failure),
+                    _ => return Ok(None),
+                },
             }
         }
     }
@@ -129,6 +167,32 @@ impl Connection {
     pub(crate) async fn ended(&mut self) {
         // Either way: nothing is expected now.
         let _ = self.stream.read_buf(&mut self.input).await;
+    }
+}
+
+/// Speaks TLS over the stream.
+async fn secure(
+    stream: Box<dyn Stream>,
+    server: &str,
+    tls: &tls::Client,
+) -> Result<Box<dyn Stream>, Failure> {
+    let name = tls.name(server).map_err(|why| Failure::Tls(why.into()))?;
+    let connector = TlsConnector::from(tls.config());
+    match connector.connect(name, stream).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => Err(match lost_or_refused(&error) {
+            Failure::Lost => Failure::Tls("closes the connection during the TLS handshake".into()),
+            failure => failure,
+        }),
+    }
+}
+
+fn lost_or_refused(error: &io::Error) -> Failure {
+    let inner =
+        error.get_ref().and_then(|inner| inner.downcast_ref::<tokio_rustls::rustls::Error>());
+    match inner {
+        Some(error) => Failure::Tls(tls::reason(error, tls::Side::Server).into()),
+        None => Failure::Lost,
     }
 }
 

@@ -47,6 +47,7 @@ impl Control {
     /// [`Time`]s of the process count from.
     pub fn new(
         config: &Config,
+        tls: &tls::Pools,
         published: Arc<Published>,
         origin: Instant,
     ) -> (Self, EvidenceSender) {
@@ -54,7 +55,10 @@ impl Control {
         let mut ids = NodeIds::default();
         let pools = (0..).zip(&config.pools);
         let resolver = Resolver::new(config.dns.servers.clone());
-        let pool = |(id, pool)| Pool::new(PoolId(id), pool, resolver.clone(), &mut ids);
+        let pool = |(id, pool)| {
+            let tls = tls.get(id as usize);
+            Pool::new(PoolId(id), pool, tls, resolver.clone(), &mut ids)
+        };
         let pools = pools.map(pool).collect();
         let (sender, evidence) = EvidenceSender::channel();
         let version = published.version();

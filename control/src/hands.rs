@@ -8,9 +8,9 @@ use config::Credentials;
 use resp::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use topology::{Address, Ask, Failure, NodeId, PoolId, Replies};
+use topology::{Ask, Failure, NodeId, PoolId, Replies};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Way};
 use crate::prober::{Report, Reports};
 use crate::request::Request;
 use crate::resolver::Resolver;
@@ -36,13 +36,12 @@ pub(crate) enum Whom {
 
 pub(crate) struct Hands {
     pub(crate) pool: PoolId,
-    pub(crate) addresses: HashMap<NodeId, Address>,
+    pub(crate) ways: HashMap<NodeId, Way>,
     pub(crate) credentials: Option<Arc<Credentials>>,
     /// Where the Sentinel is that chooses, if one does: `host:port`.
     pub(crate) sentinel: Option<Arc<str>>,
     pub(crate) sentinel_credentials: Option<Arc<Credentials>>,
-    /// What connections to the nodes begin with.
-    pub(crate) preface: Arc<[u8]>,
+    pub(crate) sentinel_tls: Option<Arc<tls::Client>>,
     pub(crate) resolver: Resolver,
     pub(crate) reports: Reports,
 }
@@ -91,16 +90,18 @@ impl Hands {
     async fn dial(&self, whom: Whom) -> Result<Connection, Failure> {
         let (mut connection, credentials) = match whom {
             Whom::Node(node) | Whom::Claimed(node) => {
-                let Some(address) = self.addresses.get(&node) else {
+                let Some(way) = self.ways.get(&node) else {
                     return Err(Failure::Unreachable("it has left the pool".into()));
                 };
-                (Connection::dial(address, &self.preface).await?, &self.credentials)
+                (Connection::dial(way).await?, &self.credentials)
             }
             Whom::Sentinel => {
                 let Some(name) = &self.sentinel else {
                     return Err(Failure::Unreachable("there is none".into()));
                 };
-                (Connection::dial_name(name, &self.resolver).await?, &self.sentinel_credentials)
+                let tls = self.sentinel_tls.as_deref();
+                let connection = Connection::dial_name(name, &self.resolver, tls).await?;
+                (connection, &self.sentinel_credentials)
             }
         };
         if let Some(credentials) = credentials {

@@ -8,12 +8,13 @@ use config::{Credentials, Source};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use topology::{
-    Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, SentinelId, Server, Sighting,
-    Time,
+    Address, Event, NodeId, NodeIds, Observation, PoolId, PoolState, PoolView, SentinelId, Server,
+    Sighting, Time,
 };
 use tracing::debug;
 
 use crate::clock::Clock;
+use crate::connection::Way;
 use crate::log::log;
 use crate::prober::{Order, Prober, Report, Reports};
 use crate::resolver::Resolver;
@@ -33,7 +34,8 @@ pub(crate) struct Pool {
     pub(crate) resolver: Resolver,
     pub(crate) credentials: Option<Arc<Credentials>>,
     /// What connections to the nodes begin with: a header of the PROXY protocol, or nothing.
-    pub(crate) preface: Arc<[u8]>,
+    preface: Arc<[u8]>,
+    pub(crate) tls: tls::PoolTls,
     probe_timeout: Duration,
     probers: HashMap<NodeId, mpsc::Sender<Order>>,
     pub(crate) sentinel_credentials: Option<Arc<Credentials>>,
@@ -71,6 +73,7 @@ impl Pool {
     pub(crate) fn new(
         id: PoolId,
         config: &config::Pool,
+        tls: tls::PoolTls,
         resolver: Resolver,
         ids: &mut NodeIds,
     ) -> Self {
@@ -101,6 +104,7 @@ impl Pool {
                 .proxy_protocol
                 .map_or_else(Vec::new, |version| version.header(None))
                 .into(),
+            tls,
             probe_timeout: config.health.timeout,
             probers: HashMap::new(),
             sentinel_credentials,
@@ -211,9 +215,8 @@ impl Pool {
             let prober = Prober {
                 pool: self.id,
                 node,
-                address,
+                way: self.way(node, &address),
                 credentials: self.credentials.clone(),
-                preface: Arc::clone(&self.preface),
                 timeout: self.probe_timeout,
                 clock: tasks.clock,
                 reports: tasks.reports.clone(),
@@ -223,6 +226,17 @@ impl Pool {
             self.probers.insert(node, orders);
         }
         self.reconcile_sentinels(tasks);
+    }
+
+    /// How a node is reached.
+    pub(crate) fn way(&self, node: NodeId, address: &Address) -> Way {
+        let server = self.state.server_of(node).cloned().unwrap_or_else(|| "".into());
+        Way {
+            address: address.clone(),
+            server,
+            tls: self.tls.nodes.clone(),
+            preface: Arc::clone(&self.preface),
+        }
     }
 
     /// The same for the Sentinels.
@@ -242,6 +256,7 @@ impl Pool {
                 master: Arc::clone(&master),
                 credentials: self.sentinel_credentials.clone(),
                 resolver: self.resolver.clone(),
+                tls: self.tls.sentinels.clone(),
                 clock: tasks.clock,
                 reports: tasks.reports.clone(),
             };

@@ -8,12 +8,12 @@ use resp::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use topology::{
-    Address, Answer, Failure, Learned, NodeId, Observation, PoolId, Probed, Process, Refusal,
-    Replication, Resolved, RoleReply, SentinelId, SentinelObservation, Serving, Time,
+    Answer, Failure, Learned, NodeId, Observation, PoolId, Probed, Process, Refusal, Replication,
+    Resolved, RoleReply, SentinelId, SentinelObservation, Serving, Time,
 };
 
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::connection::{Connection, Way};
 use crate::request::{Request, blame, refusal};
 
 /// What a prober is told to do.
@@ -46,10 +46,8 @@ pub(crate) type Reports = mpsc::Sender<(PoolId, Report)>;
 pub(crate) struct Prober {
     pub(crate) pool: PoolId,
     pub(crate) node: NodeId,
-    pub(crate) address: Address,
+    pub(crate) way: Way,
     pub(crate) credentials: Option<Arc<Credentials>>,
-    /// What its connections begin with.
-    pub(crate) preface: Arc<[u8]>,
     /// For a whole probe, with the connect if there must be one.
     pub(crate) timeout: Duration,
     pub(crate) clock: Clock,
@@ -68,6 +66,7 @@ impl Prober {
     /// Works until the orders end.
     pub(crate) async fn run(self, mut orders: mpsc::Receiver<Order>) {
         let mut link: Option<Link> = None;
+        let mut was_heard = false;
         loop {
             let order = tokio::select! {
                 biased;
@@ -82,7 +81,16 @@ impl Prober {
             match order {
                 None => return,
                 Some(Order::Probe { all }) => {
-                    let probed = self.probe(&mut link, all).await;
+                    let mut probed = self.probe(&mut link, all).await;
+                    was_heard |= probed.outcome.is_ok();
+                    if probed.outcome == Err(Failure::TimedOut)
+                        && self.way.tls.is_some()
+                        && !was_heard
+                    {
+                        // A server without TLS waits for the end of what it takes for a command.
+                        let why = "does not answer, or does not speak TLS at this port";
+                        probed.outcome = Err(Failure::Tls(why.into()));
+                    }
                     self.report(Report::Observed(Observation::Probed(probed))).await;
                 }
                 Some(Order::Describe(names)) => {
@@ -198,7 +206,7 @@ impl Prober {
         let open = match link.take() {
             Some(open) => open,
             None => {
-                let connection = Connection::dial(&self.address, &self.preface).await?;
+                let connection = Connection::dial(&self.way).await?;
                 Link { connection, authenticated: false, process: None }
             }
         };

@@ -35,6 +35,7 @@ pub(crate) struct Sentinel {
     pub(crate) master: Arc<str>,
     pub(crate) credentials: Option<Arc<Credentials>>,
     pub(crate) resolver: Resolver,
+    pub(crate) tls: Option<Arc<tls::Client>>,
     pub(crate) clock: Clock,
     pub(crate) reports: Reports,
 }
@@ -102,7 +103,7 @@ impl Sentinel {
         let link = match link {
             Some(link) => link,
             None => {
-                let connection = Connection::dial_name(&self.name, &self.resolver).await?;
+                let connection = self.dial().await?;
                 link.insert(Link { connection, authenticated: false, says_slaves: false })
             }
         };
@@ -180,9 +181,13 @@ impl Sentinel {
         }
     }
 
+    async fn dial(&self) -> Result<Connection, Failure> {
+        Connection::dial_name(&self.name, &self.resolver, self.tls.as_deref()).await
+    }
+
     /// `None`: it is not to be had; why is for [`Self::ask`] to find out.
     async fn subscribe(&self) -> Option<Connection> {
-        let mut connection = Connection::dial_name(&self.name, &self.resolver).await.ok()?;
+        let mut connection = self.dial().await.ok()?;
         let mut request = Request::default();
         if let Some(credentials) = &self.credentials {
             request.authenticate(credentials);

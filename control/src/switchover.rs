@@ -94,11 +94,14 @@ impl Pool {
         info!(pool = &*self.name, from = &*cast.from.name, to, sentinel = by, "switchover");
         let hands = Hands {
             pool: self.id,
-            addresses: cast.all().map(|party| (party.node, party.address.clone())).collect(),
+            ways: cast
+                .all()
+                .map(|party| (party.node, self.way(party.node, &party.address)))
+                .collect(),
             credentials: self.credentials.clone(),
             sentinel,
             sentinel_credentials: self.sentinel_credentials.clone(),
-            preface: Arc::clone(&self.preface),
+            sentinel_tls: self.tls.sentinels.clone(),
             resolver: self.resolver.clone(),
             reports: tasks.reports.clone(),
         };

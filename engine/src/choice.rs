@@ -134,6 +134,7 @@ mod tests {
             id: NodeId(id),
             name: id.to_string().into(),
             address: Address::Tcp(([10, 0, 0, 1], 1).into()),
+            server: "".into(),
             health: Health::Up,
             role: if id == 0 { Role::Primary } else { Role::Replica },
             readable: true,

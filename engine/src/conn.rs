@@ -1,8 +1,9 @@
 //! How the I/O layer and the engine name connections, and what the engine asks of the I/O layer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use topology::{Address, Evidence, PeerMail};
+use topology::{Address, Evidence, PeerMail, PoolId};
 
 use crate::slots::Key;
 
@@ -107,6 +108,10 @@ pub enum Action {
         address: Address,
         /// What goes before everything else, in the clear: a header of the PROXY protocol, or nothing.
         preface: Box<[u8]>,
+        /// Of this pool.
+        pool: PoolId,
+        /// As configured: whom its certificate must be for, where TLS is spoken.
+        server: Arc<str>,
     },
     /// Close at once; nothing is reported back.
     Close(ConnId),

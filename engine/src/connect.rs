@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_protocol::Addresses;
@@ -139,9 +140,10 @@ impl Engine {
         let node = &mut self.pools[pool].nodes[node];
         node.connections.push(key);
         node.counts.connects_total += 1;
-        let address = node.address.clone();
+        let (address, server) = (node.address.clone(), Arc::clone(&node.server));
         let preface = self.preface(pool, sharing);
-        self.actions.push(Action::Connect { conn: ConnId::upstream(key), address, preface });
+        let (conn, pool) = (ConnId::upstream(key), self.pools[pool].id);
+        self.actions.push(Action::Connect { conn, address, preface, pool, server });
         self.arm_upstream(key, deadline);
         key
     }

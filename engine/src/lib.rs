@@ -58,7 +58,7 @@ use std::sync::Arc;
 use config::Mode;
 use resp::RequestScanner;
 use session::Standing;
-use topology::{PeerMail, PoolId, Snapshot, Time, WorkerCounts};
+use topology::{Handshake, PeerMail, PoolId, Snapshot, Time, WorkerCounts};
 
 use crate::buffer::BufferPool;
 use crate::client::{Client, Parked, State};
@@ -392,6 +392,20 @@ impl Engine {
                 TurnedAway::Denied => &mut counts.clients_denied_total,
                 TurnedAway::Headerless => &mut counts.clients_headerless_total,
             } += 1;
+        }
+    }
+
+    /// A TLS handshake with a client has ended.
+    pub fn count_client_handshake(&mut self, pool: PoolId, handshake: Handshake) {
+        if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
+            pool.counts.tls_clients_total[handshake as usize] += 1;
+        }
+    }
+
+    /// A TLS handshake with a node has ended.
+    pub fn count_node_handshake(&mut self, pool: PoolId, handshake: Handshake) {
+        if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
+            pool.counts.tls_nodes_total[handshake as usize] += 1;
         }
     }
 

@@ -66,6 +66,8 @@ pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) name: Arc<str>,
     pub(crate) address: Address,
+    /// Whom its certificate must be for.
+    pub(crate) server: Arc<str>,
     pub(crate) health: Health,
     pub(crate) role: Role,
     pub(crate) readable: bool,
@@ -115,6 +117,7 @@ impl Node {
             id: view.id,
             name: Arc::clone(&view.name),
             address: view.address.clone(),
+            server: Arc::clone(&view.server),
             health: view.health,
             role: view.role,
             readable: view.readable,

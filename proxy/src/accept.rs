@@ -16,6 +16,7 @@ use crate::greeting::{Greetings, Outcome};
 use crate::listen::{Kind, Listener};
 use crate::mailbox::{Letter, Mailbox};
 use crate::socket::Stream;
+use crate::tls::{Handshakers, Job, Slot};
 
 const WAKE: Token = Token(usize::MAX);
 /// After an accept fails for want of descriptors or memory, the listener is tried again after this long.
@@ -30,6 +31,9 @@ pub(crate) struct Acceptor {
     listeners: Vec<Listener>,
     mailboxes: Vec<Arc<Mailbox>>,
     pool_clients: PoolClients,
+    handshakers: Handshakers,
+    /// Clients that were given to the handshakers.
+    shaken: usize,
     config: Arc<Config>,
     stop: Arc<AtomicBool>,
     /// Listeners that may have more to accept; a listener's event is an edge.
@@ -64,6 +68,7 @@ impl Acceptor {
         mut listeners: Vec<Listener>,
         mailboxes: Vec<Arc<Mailbox>>,
         pool_clients: PoolClients,
+        handshakers: Handshakers,
         config: Arc<Config>,
         origin: Instant,
     ) -> io::Result<(Self, Handle)> {
@@ -86,6 +91,8 @@ impl Acceptor {
             listeners,
             mailboxes,
             pool_clients,
+            handshakers,
+            shaken: 0,
             config,
             stop,
             runnable: Vec::new(),
@@ -242,7 +249,7 @@ impl Acceptor {
         crate::now(self.origin)
     }
 
-    fn assign(&self, index: usize, stream: Stream, caller: Caller) {
+    fn assign(&mut self, index: usize, stream: Stream, caller: Caller) {
         let Some(listener) = self.listeners.get(index) else {
             return;
         };
@@ -258,14 +265,23 @@ impl Acceptor {
         };
         if clients.load(Ordering::Relaxed) >= settings.limits.max_clients {
             let mut stream = stream;
-            // Redis' own words; a client that does not take them at once is closed without.
-            let _ = stream.write(b"-ERR max number of clients reached\r\n");
+            // Redis' own words; a client that does not take them at once is closed without, and so is one that expects TLS.
+            if !origin.tls {
+                let _ = stream.write(b"-ERR max number of clients reached\r\n");
+            }
             worker.post(Letter::Refused(origin.pool, TurnedAway::Full));
             return;
         }
         clients.fetch_add(1, Ordering::Relaxed);
         worker.add_client();
         stream.tune();
-        worker.post(Letter::Accept(stream, origin, caller));
+        if origin.tls {
+            let clients = Arc::clone(&self.pool_clients);
+            let slot = Slot::new(origin, caller, Arc::clone(worker), clients);
+            self.handshakers.with_client(Job::Client { stream, slot }, self.shaken);
+            self.shaken += 1;
+        } else {
+            worker.post(Letter::Accept(stream, None, origin, caller));
+        }
     }
 }

@@ -9,7 +9,9 @@ mod complaint;
 mod greeting;
 mod listen;
 mod mailbox;
+mod post;
 mod socket;
+mod tls;
 mod worker;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use topology::{Evidence, Mail, PoolId, Published, Time, WorkerHandle, Workers};
 
 use crate::accept::Acceptor;
 use crate::mailbox::Mailbox;
+use crate::tls::Handshakers;
 use crate::worker::Worker;
 
 pub use listen::Bound;
@@ -54,18 +57,22 @@ pub struct Proxy {
     mailboxes: Vec<Arc<Mailbox>>,
     bound: Vec<Bound>,
     acceptor: accept::Handle,
+    handshakers: Handshakers,
     threads: Vec<JoinHandle<()>>,
+    /// Threads that end with the others, not before them: the nodes are reached through them.
+    helpers: Vec<JoinHandle<()>>,
     draining: AtomicBool,
 }
 
 /// Clients of each pool, over all workers: what `max_clients` is measured by.
 pub(crate) type PoolClients = Arc<Vec<AtomicUsize>>;
 
-/// Binds every listener, then starts the workers and the acceptor. `origin` is the start of [`Time`].
+/// Binds every listener, then starts the workers, the acceptor, and threads for TLS where there is any. `origin` is the start of [`Time`].
 pub fn start(
     config: &Arc<Config>,
     published: &Arc<Published>,
     evidence: EvidenceSink,
+    tls: &Arc<::tls::Pools>,
     origin: Instant,
 ) -> Result<Proxy, StartError> {
     let listeners = listen::bind_all(config)?;
@@ -73,8 +80,17 @@ pub fn start(
     let pool_clients: PoolClients =
         Arc::new(config.pools.iter().map(|_| AtomicUsize::new(0)).collect());
     let logins = Arc::new(LoginFailures::default());
+    let (handshakers, with_clients, with_nodes) = Handshakers::new(config, tls, origin)?;
     let mut mailboxes = Vec::new();
     let mut workers = Vec::new();
+    let mut threads = Vec::new();
+    for (name, work) in with_clients {
+        threads.push(std::thread::Builder::new().name(name).spawn(work)?);
+    }
+    let mut helpers = Vec::new();
+    for (name, work) in with_nodes {
+        helpers.push(std::thread::Builder::new().name(name).spawn(work)?);
+    }
     for index in 0..config.workers.max(1) {
         let (worker, mailbox) = Worker::new(worker::Parts {
             index,
@@ -83,6 +99,7 @@ pub fn start(
             evidence: Arc::clone(&evidence),
             pool_clients: Arc::clone(&pool_clients),
             logins: Arc::clone(&logins),
+            handshakers: handshakers.clone(),
             origin,
         })?;
         let wake = Arc::clone(&mailbox);
@@ -90,17 +107,23 @@ pub fn start(
         mailboxes.push(mailbox);
         workers.push(worker);
     }
-    let mut threads = Vec::new();
     for (index, worker) in workers.into_iter().enumerate() {
         let peers = mailboxes.clone();
         let thread = std::thread::Builder::new().name(format!("worker-{index}"));
         threads.push(thread.spawn(move || worker.run(peers))?);
     }
-    let (acceptor, handle) =
-        Acceptor::new(listeners, mailboxes.clone(), pool_clients, Arc::clone(config), origin)?;
+    let (acceptor, handle) = Acceptor::new(
+        listeners,
+        mailboxes.clone(),
+        pool_clients,
+        handshakers.clone(),
+        Arc::clone(config),
+        origin,
+    )?;
     threads
         .push(std::thread::Builder::new().name("acceptor".into()).spawn(move || acceptor.run())?);
-    Ok(Proxy { mailboxes, bound, acceptor: handle, threads, draining: AtomicBool::new(false) })
+    let draining = AtomicBool::new(false);
+    Ok(Proxy { mailboxes, bound, acceptor: handle, handshakers, threads, helpers, draining })
 }
 
 impl Proxy {
@@ -118,12 +141,13 @@ impl Proxy {
     pub fn drain(&self) {
         self.draining.store(true, std::sync::atomic::Ordering::Relaxed);
         self.acceptor.stop();
+        self.handshakers.stop_clients();
         for mailbox in &self.mailboxes {
             mailbox.send(Mail::Drain);
         }
     }
 
-    /// Have all threads ended?
+    /// Have all threads ended that serve clients?
     pub fn drained(&self) -> bool {
         self.threads.iter().all(JoinHandle::is_finished)
     }
@@ -131,13 +155,14 @@ impl Proxy {
     /// Has a thread ended that nobody asked to?
     pub fn failed(&self) -> bool {
         !self.draining.load(std::sync::atomic::Ordering::Relaxed)
-            && self.threads.iter().any(JoinHandle::is_finished)
+            && self.threads.iter().chain(&self.helpers).any(JoinHandle::is_finished)
     }
 
     /// Closes everything now.
     pub fn stop(&self) {
         self.draining.store(true, std::sync::atomic::Ordering::Relaxed);
         self.acceptor.stop();
+        self.handshakers.stop();
         for mailbox in &self.mailboxes {
             mailbox.send(Mail::Stop);
         }
@@ -146,7 +171,8 @@ impl Proxy {
     /// Waits for all threads; false if one of them panicked.
     pub fn join(self) -> bool {
         // Every thread is waited for, also behind one that panicked.
-        let ends: Vec<_> = self.threads.into_iter().map(JoinHandle::join).collect();
+        let all = self.threads.into_iter().chain(self.helpers);
+        let ends: Vec<_> = all.map(JoinHandle::join).collect();
         ends.iter().all(Result::is_ok)
     }
 }
@@ -165,4 +191,5 @@ pub(crate) fn now(origin: Instant) -> Time {
 pub(crate) struct Origin {
     pub(crate) pool: PoolId,
     pub(crate) mode: Mode,
+    pub(crate) tls: bool,
 }

@@ -24,6 +24,8 @@ pub struct Bound {
     pub address: String,
     /// What clients get there.
     pub mode: Mode,
+    /// Do they speak TLS?
+    pub tls: bool,
 }
 
 /// A bound listener.
@@ -43,7 +45,7 @@ pub(crate) enum Kind {
 
 impl Listener {
     pub(crate) fn origin(&self) -> Origin {
-        Origin { pool: self.bound.pool, mode: self.bound.mode }
+        Origin { pool: self.bound.pool, mode: self.bound.mode, tls: self.bound.tls }
     }
 }
 
@@ -66,20 +68,21 @@ pub(crate) fn bind_all(config: &Config) -> Result<Vec<Listener>, StartError> {
                 address: listener.address.to_string(),
                 error,
             };
-            let (pool, mode) = (PoolId(id), listener.mode);
+            let (pool, mode, tls) = (PoolId(id), listener.mode, listener.tls);
             match &listener.address {
                 Endpoint::Tcp { host, port } => {
                     for address in resolve(host, *port).map_err(failed)? {
                         let socket = bind_tcp(address).map_err(failed)?;
                         let address = socket.local_addr().map_err(failed)?.to_string();
-                        let bound = Bound { pool, address, mode };
+                        let bound = Bound { pool, address, mode, tls };
                         let settings = listener.clone();
                         listeners.push(Listener { kind: Kind::Tcp(socket), bound, settings });
                     }
                 }
                 Endpoint::Unix(path) => {
                     let socket = bind_unix(path).map_err(failed)?;
-                    let bound = Bound { pool, address: format!("unix:{}", path.display()), mode };
+                    let address = format!("unix:{}", path.display());
+                    let bound = Bound { pool, address, mode, tls };
                     let (kind, settings) = (Kind::Unix(socket, path.clone()), listener.clone());
                     listeners.push(Listener { kind, bound, settings });
                 }

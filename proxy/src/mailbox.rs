@@ -1,23 +1,27 @@
 //! Letters to a worker.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::{Caller, TurnedAway};
+use engine::{Caller, ConnId, Gone, TurnedAway};
 use mio::Waker;
-use topology::{Mail, PoolId, WorkerHandle};
+use topology::{Handshake, Mail, PoolId, WorkerHandle};
 
 use crate::Origin;
+use crate::post::Post;
 use crate::socket::Stream;
+use crate::tls::Session;
 
 /// What a worker finds in its mailbox.
 #[derive(Debug)]
 pub(crate) enum Letter {
-    /// A new client.
-    Accept(Stream, Origin, Caller),
+    /// A new client; with TLS, its handshake is done.
+    Accept(Stream, Option<Box<Session>>, Origin, Caller),
     /// A client of this pool was turned away.
     Refused(PoolId, TurnedAway),
+    /// A client's handshake has failed.
+    NotShaken(PoolId),
+    /// A connect over TLS has ended.
+    Connected(ConnId, PoolId, Result<(Stream, Box<Session>), (Gone, Option<Handshake>)>),
     /// From the control plane or the administration.
     Mail(Mail),
 }
@@ -25,47 +29,31 @@ pub(crate) enum Letter {
 /// A worker's mailbox: written by any thread, emptied once a turn.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    /// `None`: the worker has ended.
-    letters: Mutex<Option<Vec<Letter>>>,
-    waker: Waker,
+    post: Post<Letter>,
     clients: AtomicUsize,
 }
 
 impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { letters: Mutex::new(Some(Vec::new())), waker, clients: AtomicUsize::new(0) }
+        Self { post: Post::new(waker), clients: AtomicUsize::new(0) }
     }
 
     pub(crate) fn post(&self, letter: Letter) {
-        let first = match self.letters.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            Some(letters) => {
-                letters.push(letter);
-                letters.len() == 1
-            }
-            None => false,
-        };
-        // A worker that has been woken and not yet looked finds the later letters as well.
-        if first {
-            self.wake();
-        }
+        self.post.send(letter);
     }
 
     pub(crate) fn wake(&self) {
-        // Fails only where the event queue is gone, and with it the worker.
-        let _ = self.waker.wake();
+        self.post.wake();
     }
 
     /// Moves the letters to `into`, which is empty.
     pub(crate) fn empty(&self, into: &mut Vec<Letter>) {
-        if let Some(letters) = self.letters.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
-        {
-            std::mem::swap(letters, into);
-        }
+        self.post.empty(into);
     }
 
-    /// The worker ends: letters that nobody will read are dropped, and with them what they carry.
+    /// The worker ends.
     pub(crate) fn close(&self) {
-        *self.letters.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.post.close();
     }
 
     /// A client has been given to this worker.

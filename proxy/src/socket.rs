@@ -1,15 +1,17 @@
 //! One stream socket, TCP or unix, and what the event loop knows of it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::{Caller, ConnId};
+use engine::{Caller, ConnId, Gone};
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use topology::{Address, PoolId};
+
+use crate::tls::Session;
 
 /// A peer that has vanished without a word is noticed by the kernel after about this long.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -158,8 +160,24 @@ impl Write for Stream {
         }
     }
 
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write_vectored(parts),
+            Self::Unix(stream) => stream.write_vectored(parts),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// What a failed connect says of the node.
+pub(crate) fn connect_failure(error: &io::Error) -> Gone {
+    match error.kind() {
+        // A unix socket's file that is missing is a server that is not there.
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Gone::Refused,
+        _ => Gone::Closed,
     }
 }
 
@@ -168,6 +186,8 @@ impl Write for Stream {
 pub(crate) struct Socket {
     pub(crate) conn: ConnId,
     pub(crate) stream: Stream,
+    /// What is spoken over it, where that is TLS.
+    pub(crate) tls: Option<Box<Session>>,
     /// The client's pool; `None` for a connection to a node.
     pub(crate) pool: Option<PoolId>,
     pub(crate) connecting: bool,
@@ -191,6 +211,30 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
+    /// `pool`: of a client.
+    pub(crate) fn new(
+        conn: ConnId,
+        stream: Stream,
+        tls: Option<Box<Session>>,
+        pool: Option<PoolId>,
+    ) -> Self {
+        Self {
+            conn,
+            stream,
+            tls,
+            pool,
+            connecting: false,
+            watches_write: false,
+            blocked: false,
+            broken: false,
+            preface: Box::default(),
+            paused: false,
+            readable: false,
+            read_closed: false,
+            listed: false,
+        }
+    }
+
     pub(crate) fn token(conn: ConnId) -> Token {
         // Workers exist on 64-bit systems only: see the assertion below.
         Token(conn.to_bits() as usize)

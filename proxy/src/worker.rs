@@ -1,5 +1,8 @@
 //! One worker: a thread with its own event loop, engine and sockets. A request's way begins at [`Worker::read`].
 
+mod encrypted;
+
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,11 +13,12 @@ use config::Config;
 use engine::{Action, ConnId, Engine, Gone, LoginFailures, Settings};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
-use topology::{Mail, PeerMail, PoolId, Published, Time};
+use topology::{Handshake, Mail, PeerMail, Published, Time};
 
 use crate::mailbox::{Letter, Mailbox};
-use crate::socket::{Socket, Sockets, Stream};
-use crate::{EvidenceSink, Origin, PoolClients};
+use crate::socket::{Socket, Sockets, Stream, connect_failure};
+use crate::tls::{Handshakers, Job};
+use crate::{EvidenceSink, PoolClients};
 
 const WAKE: Token = Token(usize::MAX);
 /// Bytes read from one socket in one turn.
@@ -38,6 +42,7 @@ pub(crate) struct Parts {
     pub(crate) evidence: EvidenceSink,
     pub(crate) pool_clients: PoolClients,
     pub(crate) logins: Arc<LoginFailures>,
+    pub(crate) handshakers: Handshakers,
     pub(crate) origin: Instant,
 }
 
@@ -49,6 +54,7 @@ pub(crate) struct Worker {
     evidence: EvidenceSink,
     pool_clients: PoolClients,
     logins: Arc<LoginFailures>,
+    handshakers: Handshakers,
     origin: Instant,
     mailbox: Arc<Mailbox>,
 }
@@ -71,6 +77,7 @@ impl Worker {
             evidence: parts.evidence,
             pool_clients: parts.pool_clients,
             logins: parts.logins,
+            handshakers: parts.handshakers,
             origin: parts.origin,
             mailbox: Arc::clone(&mailbox),
         };
@@ -88,7 +95,10 @@ impl Worker {
             sockets: Sockets::default(),
             runnable: Vec::new(),
             reading: Vec::new(),
+            unwritten: Vec::new(),
+            shaking: HashSet::new(),
             buffer: vec![0; READ_MAX],
+            plain: Vec::new(),
             actions: Vec::new(),
             dirty: Vec::new(),
             letters: Vec::new(),
@@ -108,7 +118,13 @@ struct Turner {
     /// Sockets that may have more to read, though no edge will say so.
     runnable: Vec<ConnId>,
     reading: Vec<ConnId>,
+    /// Sockets that have had their share of the turn, and have more to write.
+    unwritten: Vec<ConnId>,
+    /// Connects over TLS that a handshaker is busy with.
+    shaking: HashSet<ConnId>,
     buffer: Vec<u8>,
+    /// What TLS made of the buffer.
+    plain: Vec<u8>,
     actions: Vec<Action>,
     dirty: Vec<ConnId>,
     letters: Vec<Letter>,
@@ -132,7 +148,7 @@ impl Turner {
             if handled >= BUSY && self.runnable.is_empty() {
                 thread::sleep(REST);
             }
-            let timeout = if self.runnable.is_empty() {
+            let timeout = if self.runnable.is_empty() && self.unwritten.is_empty() {
                 self.engine.next_wake().map(|wake| wake.since(now))
             } else {
                 Some(std::time::Duration::ZERO)
@@ -176,6 +192,7 @@ impl Turner {
             self.read(conn);
         }
         self.reading = reading;
+        self.dirty.append(&mut self.unwritten);
         self.finish_turn();
         count
     }
@@ -230,6 +247,9 @@ impl Turner {
         if socket.paused || !socket.readable {
             return;
         }
+        if socket.tls.is_some() {
+            return self.read_encrypted(conn);
+        }
         match socket.stream.read(&mut self.buffer) {
             Ok(0) if conn.is_upstream() || socket.broken => self.gone(conn, Gone::Closed),
             Ok(0) => {
@@ -263,6 +283,12 @@ impl Turner {
         if socket.connecting || socket.blocked || socket.broken {
             return;
         }
+        if socket.tls.is_some() {
+            if !self.write_encrypted(conn) {
+                self.write_failed(conn);
+            }
+            return self.watch_writes(conn);
+        }
         let output = self.engine.output(conn);
         if output.is_empty() {
             return;
@@ -276,20 +302,30 @@ impl Turner {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.blocked = true,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.dirty.push(conn),
-            Err(_) => {
-                // The peer is gone; what it said before may still be read, and then its end is found.
-                socket.broken = true;
-                socket.readable = true;
-                socket.read_closed = true;
-                if socket.is_reset_client() {
-                    return self.gone(conn, Gone::Closed);
-                }
-                if !socket.listed {
-                    socket.listed = true;
-                    self.runnable.push(conn);
-                }
-            }
+            Err(_) => self.write_failed(conn),
         }
+        self.watch_writes(conn);
+    }
+
+    /// The peer is gone; what it said before may still be read, and then its end is found.
+    fn write_failed(&mut self, conn: ConnId) {
+        let Some(socket) = self.sockets.get_mut(conn) else {
+            return;
+        };
+        socket.broken = true;
+        socket.readable = true;
+        socket.read_closed = true;
+        if socket.is_reset_client() {
+            return self.gone(conn, Gone::Closed);
+        }
+        if !socket.listed {
+            socket.listed = true;
+            self.runnable.push(conn);
+        }
+    }
+
+    /// Asks to be told when a blocked socket takes more.
+    fn watch_writes(&mut self, conn: ConnId) {
         let registry = self.worker.poll.registry();
         if let Some(socket) = self.sockets.get_mut(conn)
             && socket.blocked
@@ -332,24 +368,26 @@ impl Turner {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Connect { conn, address, preface } => match Stream::connect(&address) {
-                Ok(stream) => {
-                    let both = Interest::READABLE | Interest::WRITABLE;
-                    self.insert(conn, stream, None, both);
-                    if let Some(socket) = self.sockets.get_mut(conn) {
+            Action::Connect { conn, address, preface, pool, server } => {
+                let settings = self.worker.settings.pools.get(pool.0 as usize);
+                if settings.is_some_and(|pool| pool.upstream.tls.is_some()) {
+                    self.shaking.insert(conn);
+                    let worker = Arc::clone(&self.worker.mailbox);
+                    let job = Job::Node { conn, address, preface, pool, server, worker };
+                    return self.worker.handshakers.with_node(job);
+                }
+                match Stream::connect(&address) {
+                    Ok(stream) => {
+                        let mut socket = Socket::new(conn, stream, None, None);
+                        socket.connecting = true;
                         socket.preface = preface;
+                        socket.watches_write = true;
+                        self.insert(socket);
                     }
+                    Err(error) => self.connect_failed(conn, &error),
                 }
-                Err(error) => self.connect_failed(conn, &error),
-            },
-            Action::Close(conn) => {
-                if conn.is_upstream()
-                    && let Some(socket) = self.sockets.get_mut(conn)
-                {
-                    socket.stream.drop_unsent();
-                }
-                self.remove(conn);
             }
+            Action::Close(conn) => self.close(conn),
             Action::Pause(conn) => {
                 if let Some(socket) = self.sockets.get_mut(conn) {
                     socket.paused = true;
@@ -369,7 +407,13 @@ impl Turner {
             }
             Action::ShutdownWrite(conn) => {
                 if let Some(socket) = self.sockets.get_mut(conn) {
-                    socket.stream.shutdown_write();
+                    match &mut socket.tls {
+                        None => socket.stream.shutdown_write(),
+                        Some(session) => {
+                            session.end();
+                            self.write(conn);
+                        }
+                    }
                 }
             }
             Action::Evidence(evidence) => (self.worker.evidence)(evidence),
@@ -397,40 +441,32 @@ impl Turner {
         }
     }
 
-    fn insert(
-        &mut self,
-        conn: ConnId,
-        mut stream: Stream,
-        pool: Option<PoolId>,
-        interest: Interest,
-    ) {
+    fn insert(&mut self, mut socket: Socket) {
+        let conn = socket.conn;
+        let interest = if socket.watches_write {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
         let registry = self.worker.poll.registry();
-        if let Err(error) = stream.register(registry, Socket::token(conn), interest) {
+        if let Err(error) = socket.stream.register(registry, Socket::token(conn), interest) {
             tracing::error!(%error, "a socket cannot be watched");
             self.engine.closed(conn, Gone::Closed);
             return;
         }
-        self.sockets.insert(Socket {
-            conn,
-            stream,
-            pool,
-            connecting: pool.is_none(),
-            watches_write: interest.is_writable(),
-            blocked: false,
-            broken: false,
-            preface: Box::default(),
-            paused: false,
-            readable: false,
-            read_closed: false,
-            listed: false,
-        });
+        // With the end of a handshake more may have come: it is no longer in the socket.
+        let has_more = socket.tls.is_some();
+        socket.readable = has_more;
+        socket.listed = has_more;
+        self.sockets.insert(socket);
+        if has_more {
+            self.runnable.push(conn);
+            self.dirty.push(conn);
+        }
     }
 
     fn connect_failed(&mut self, conn: ConnId, error: &io::Error) {
-        // A unix socket's file that is missing is a server that is not there.
-        let refused =
-            matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound);
-        self.gone(conn, if refused { Gone::Refused } else { Gone::Closed });
+        self.gone(conn, connect_failure(error));
     }
 
     fn gone(&mut self, conn: ConnId, gone: Gone) {
@@ -453,11 +489,19 @@ impl Turner {
         self.worker.mailbox.empty(&mut letters);
         for letter in letters.drain(..) {
             match letter {
-                Letter::Accept(stream, Origin { pool, mode }, caller) => {
-                    let conn = self.engine.accept(pool, mode, caller);
-                    self.insert(conn, stream, Some(pool), Interest::READABLE);
+                Letter::Accept(stream, session, origin, caller) => {
+                    let conn = self.engine.accept(origin.pool, origin.mode, caller);
+                    if let Some(session) = &session {
+                        let handshake = session.handshake();
+                        self.engine.count_client_handshake(origin.pool, handshake);
+                    }
+                    self.insert(Socket::new(conn, stream, session, Some(origin.pool)));
                 }
                 Letter::Refused(pool, why) => self.engine.count_refused_client(pool, why),
+                Letter::NotShaken(pool) => {
+                    self.engine.count_client_handshake(pool, Handshake::Failed);
+                }
+                Letter::Connected(conn, pool, result) => self.connected(conn, pool, result),
                 // The asker may have given up waiting.
                 Letter::Mail(Mail::Counts(reply)) => {
                     let _ = reply.send(self.engine.counts());

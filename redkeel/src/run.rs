@@ -22,6 +22,9 @@ const GUARD: Duration = Duration::from_millis(250);
 /// How often it is asked whether it has ended, once it shall.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How often TLS files are looked at.
+const LOOK_AT_FILES: Duration = Duration::from_secs(1);
+
 /// How long the data plane may take to close all connections: more than a turn that handles a burst.
 const STOP: Duration = Duration::from_secs(2);
 
@@ -78,13 +81,16 @@ async fn live(config: &Arc<Config>, start: Start) -> Result<(), Failure> {
     // Before anything listens: a signal that comes early must not be lost.
     let mut signals = Signals::new()?;
     let published = Arc::new(Published::default());
-    let (control, evidence) = control::Control::new(config, Arc::clone(&published), start.origin);
+    let tls = Arc::new(tls::Pools::load(config).map_err(|error| Failure::usage(error.into()))?);
+    let (control, evidence) =
+        control::Control::new(config, &tls, Arc::clone(&published), start.origin);
     let switchovers = control.switchovers();
     let admin = bind_admin(config).await?;
     let told = evidence.clone();
     let evidence_dropped = Box::new(move || told.dropped());
     let evidence = Arc::new(move |seen| evidence.send(seen));
-    let proxy = proxy::start(config, &published, evidence, start.origin).map_err(not_started)?;
+    let proxy =
+        proxy::start(config, &published, evidence, &tls, start.origin).map_err(not_started)?;
 
     let draining = Arc::new(AtomicBool::new(false));
     announce(config, admin.as_ref(), &proxy);
@@ -102,6 +108,7 @@ async fn live(config: &Arc<Config>, start: Start) -> Result<(), Failure> {
     };
     let administration = administration(admin, sources);
     let outcome = tokio::select! {
+        () = look_at_files(&tls) => Err(ended("the watch over the TLS files")),
         () = control.run() => Err(ended("the control plane")),
         () = administration => Err(ended("the administration endpoint")),
         () = until(GUARD, || proxy.failed()) => Err(ended("a data-plane thread")),
@@ -146,8 +153,24 @@ fn announce(config: &Config, admin: Option<&admin::Listener>, proxy: &Proxy) {
             pool,
             address = %listener.address,
             mode = listener.mode.as_str(),
+            tls = listener.tls,
             "listening"
         );
+    }
+}
+
+/// Takes over TLS files that have changed, for ever; does nothing for ever where there are none.
+async fn look_at_files(tls: &Arc<tls::Pools>) {
+    if !tls.has_files() {
+        return std::future::pending().await;
+    }
+    loop {
+        sleep(LOOK_AT_FILES).await;
+        let tls = Arc::clone(tls);
+        // A file system may take its time: nobody else is to wait for it.
+        if tokio::task::spawn_blocking(move || tls.look()).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use config::{Config, Diagnostics, Endpoint, Loaded, Overrides, Secrets};
+use config::{
+    Certificate, CertificateFile, Config, Diagnostics, Endpoint, Loaded, Overrides, Secrets,
+};
 
 use crate::cli::{RunArgs, SourceArgs};
 use crate::failure::Failure;
@@ -85,5 +87,13 @@ impl Secrets for System {
 
     fn file(&self, path: &Path) -> Result<String, String> {
         std::fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+
+    fn certificate(&self, certificate: &Certificate) -> Result<(), (CertificateFile, String)> {
+        tls::check_certificate(certificate)
+    }
+
+    fn authorities(&self, path: &Path) -> Result<(), String> {
+        tls::check_authorities(path)
     }
 }

@@ -92,7 +92,7 @@ impl Client {
     ) -> io::Result<()> {
         let mut bytes = Vec::new();
         encode(command, &mut bytes);
-        self.stream.write_all(&bytes)
+        self.try_send_raw(&bytes)
     }
 
     /// Sends bytes as they are.
@@ -103,7 +103,8 @@ impl Client {
 
     /// As [`Client::send_raw`].
     pub fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// The next reply or push.

@@ -28,9 +28,11 @@ mod redkeel;
 mod sentinel;
 pub mod sim;
 mod stream;
+mod tls;
 pub mod usage;
 mod wait;
 
+pub use self::tls::{Authority, Certificate, Secure};
 pub use address::Address;
 pub use client::{Client, bulk, error_text, simple};
 pub use dns::{DnsServer, Service};

@@ -217,7 +217,7 @@ mod tests {
         let large: Vec<u8> = (0..4_000_000_u32).map(|n| n as u8).collect();
         let mut writer = match &stream {
             Stream::Tcp(stream) => stream.try_clone().unwrap(),
-            Stream::Unix(_) => unreachable!(),
+            Stream::Tls(_) | Stream::Unix(_) => unreachable!(),
         };
         let sent = large.clone();
         let writing = thread::spawn(move || {

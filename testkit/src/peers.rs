@@ -10,6 +10,7 @@ use crate::folder::Folder;
 use crate::libraries::find_program;
 use crate::port::Port;
 use crate::process::Process;
+use crate::tls::Certificate;
 use crate::wait::within_time;
 
 const START: Duration = Duration::from_secs(20);
@@ -32,13 +33,42 @@ impl Peer {
     /// When it does not start; so do the others.
     #[track_caller]
     pub fn haproxy(server: &str, max_clients: usize, cpu: Option<usize>) -> Self {
+        Self::haproxy_at(server, max_clients, cpu, None)
+    }
+
+    /// As [`Peer::haproxy`], which speaks TLS with its clients.
+    #[track_caller]
+    pub fn haproxy_tls(
+        server: &str,
+        max_clients: usize,
+        cpu: Option<usize>,
+        certificate: &Certificate,
+    ) -> Self {
+        Self::haproxy_at(server, max_clients, cpu, Some(certificate))
+    }
+
+    #[track_caller]
+    fn haproxy_at(
+        server: &str,
+        max_clients: usize,
+        cpu: Option<usize>,
+        certificate: Option<&Certificate>,
+    ) -> Self {
         let port = Port::free();
         let folder = Folder::new("haproxy");
+        let ssl = match certificate {
+            Some(Certificate { cert, key }) => {
+                let text = |path| std::fs::read_to_string(path).expect("a file of the test");
+                let both = folder.write("both.pem", &(text(cert) + &text(key)));
+                format!(" ssl crt {}", both.display())
+            }
+            None => String::new(),
+        };
         let config = format!(
             "global\n    nbthread 1\n    maxconn {max_clients}\n\
              defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1h\n    \
              timeout server 1h\n\
-             frontend clients\n    bind {}\n    maxconn {max_clients}\n    default_backend redis\n\
+             frontend clients\n    bind {}{ssl}\n    maxconn {max_clients}\n    default_backend redis\n\
              backend redis\n    server redis1 {server} check\n",
             port.address()
         );

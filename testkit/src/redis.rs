@@ -15,6 +15,7 @@ use crate::folder::Folder;
 use crate::network::Host;
 use crate::port::Port;
 use crate::process::Process;
+use crate::tls::{Authority, Certificate, ServerTls};
 use crate::wait::{eventually, within_time};
 
 /// How long a server may take to start, and a replica to synchronise.
@@ -32,6 +33,7 @@ pub struct RedisBuilder {
     options: Vec<(String, String)>,
     arguments: Vec<String>,
     cpu: Option<usize>,
+    tls: Option<ServerTls>,
 }
 
 impl RedisBuilder {
@@ -56,6 +58,23 @@ impl RedisBuilder {
     /// Clients need this password.
     pub fn requirepass(mut self, password: &str) -> Self {
         self.password = Some(password.into());
+        self
+    }
+
+    /// Speaks TLS only, with a certificate of `authority` for localhost; clients need none.
+    pub fn tls(self, authority: &Authority) -> Self {
+        let certificate = authority.certificate(&["localhost", "127.0.0.1"]);
+        self.tls_with(authority, &certificate, "no")
+    }
+
+    /// Speaks TLS only, with this certificate. `clients`: `tls-auth-clients`, by the authority.
+    pub fn tls_with(
+        mut self,
+        authority: &Authority,
+        certificate: &Certificate,
+        clients: &'static str,
+    ) -> Self {
+        self.tls = Some(ServerTls::new(authority, certificate, clients));
         self
     }
 
@@ -102,6 +121,10 @@ impl RedisBuilder {
             Some(port) if self.ipv6 => Address::Tcp(format!("[::1]:{}", port.number())),
             Some(port) => Address::Tcp(format!("{}:{}", self.ip(), port.number())),
         };
+        let address = match &self.tls {
+            Some(tls) => address.over(&tls.secure),
+            None => address,
+        };
         folder.write(CONFIG, &self.config(port.as_ref(), &address));
         let process = launch(&folder, &self);
         let server = RedisServer { ip: self.ip(), setup: self, process, address, port, folder };
@@ -118,8 +141,8 @@ impl RedisBuilder {
     }
 
     fn config(&self, port: Option<&Port>, address: &Address) -> String {
+        let number = port.map_or(0, Port::number);
         let mut lines = vec![
-            format!("port {}", port.map_or(0, Port::number)),
             format!("bind {}", self.ip()),
             // Only its own network can reach it; without this, none but its own host could.
             format!("protected-mode {}", if self.host.is_some() { "no" } else { "yes" }),
@@ -134,6 +157,10 @@ impl RedisBuilder {
             "shutdown-timeout 0".into(),
             "enable-debug-command yes".into(),
         ];
+        match &self.tls {
+            Some(tls) => lines.extend(tls.lines(number)),
+            None => lines.push(format!("port {number}")),
+        }
         if let Address::Unix(path) = address {
             lines.push(format!("unixsocket {}", path.display()));
         }

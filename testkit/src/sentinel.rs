@@ -13,6 +13,7 @@ use crate::network::Host;
 use crate::port::Port;
 use crate::process::Process;
 use crate::redis::RedisServer;
+use crate::tls::{Authority, ServerTls};
 use crate::wait::eventually;
 
 const START: Duration = Duration::from_secs(30);
@@ -27,6 +28,7 @@ pub struct SentinelBuilder {
     failover_timeout: Duration,
     password: Option<String>,
     hosts: Vec<Host>,
+    tls: Option<ServerTls>,
 }
 
 impl SentinelBuilder {
@@ -66,6 +68,13 @@ impl SentinelBuilder {
         self
     }
 
+    /// They speak TLS only, also with the nodes and each other, with a certificate of `authority` for localhost.
+    pub fn tls(mut self, authority: &Authority) -> Self {
+        let certificate = authority.certificate(&["localhost", "127.0.0.1"]);
+        self.tls = Some(ServerTls::new(authority, &certificate, "no"));
+        self
+    }
+
     /// Starts the Sentinels and waits until each knows the others and all of `replicas`.
     ///
     /// # Panics
@@ -88,12 +97,11 @@ impl SentinelBuilder {
         let port = Port::free();
         let name = &self.name;
         let mut config = format!(
-            "port {}\nbind {ip}\nprotected-mode no\ndir .\n\
+            "bind {ip}\nprotected-mode no\ndir .\n\
              sentinel monitor {name} {} {} {}\n\
              sentinel down-after-milliseconds {name} {}\n\
              sentinel failover-timeout {name} {}\n\
              sentinel parallel-syncs {name} 1\n",
-            port.number(),
             primary.host(),
             primary.port(),
             self.quorum,
@@ -103,6 +111,10 @@ impl SentinelBuilder {
         if let Some(password) = &self.password {
             config += &format!("requirepass {password}\nsentinel sentinel-pass {password}\n");
         }
+        match &self.tls {
+            Some(tls) => config += &(tls.lines(port.number()).join("\n") + "\n"),
+            None => config += &format!("port {}\n", port.number()),
+        }
         folder.write("sentinel.conf", &config);
         let mut command = match host {
             Some(host) => host.command("redis-server"),
@@ -111,6 +123,10 @@ impl SentinelBuilder {
         command.current_dir(folder.path()).args(["sentinel.conf", "--sentinel"]);
         let process = Process::start("sentinel", command, folder.path().join("log"));
         let address = Address::Tcp(format!("{ip}:{}", port.number()));
+        let address = match &self.tls {
+            Some(tls) => address.over(&tls.secure),
+            None => address,
+        };
         let password = self.password.clone();
         Sentinel { process, address, password, _port: port, _folder: folder }
     }
@@ -134,6 +150,7 @@ impl Sentinels {
             failover_timeout: Duration::from_secs(10),
             password: None,
             hosts: Vec::new(),
+            tls: None,
         }
     }
 

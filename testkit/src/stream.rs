@@ -6,11 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustls::{ClientConnection, StreamOwned};
+
 /// A connected socket.
 #[derive(Debug)]
 pub enum Stream {
     /// Over TCP.
     Tcp(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     /// Over a unix socket.
     Unix(UnixStream),
 }
@@ -18,11 +22,13 @@ pub enum Stream {
 impl Stream {
     /// How long a read or a write may take; `None`: forever.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let tcp = |stream: &TcpStream| {
+            stream.set_read_timeout(timeout)?;
+            stream.set_write_timeout(timeout)
+        };
         match self {
-            Self::Tcp(stream) => {
-                stream.set_read_timeout(timeout)?;
-                stream.set_write_timeout(timeout)
-            }
+            Self::Tcp(stream) => tcp(stream),
+            Self::Tls(stream) => tcp(&stream.sock),
             Self::Unix(stream) => {
                 stream.set_read_timeout(timeout)?;
                 stream.set_write_timeout(timeout)
@@ -31,19 +37,26 @@ impl Stream {
     }
 
     /// Closes one or both directions.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+    pub fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(how),
+            Self::Tls(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush()?;
+                stream.sock.shutdown(how)
+            }
             Self::Unix(stream) => stream.shutdown(how),
         }
     }
 
     /// Makes the close of this socket a reset (RST) instead of an orderly end (TCP only).
     pub fn reset_on_close(&self) -> io::Result<()> {
+        let tcp = |stream: &TcpStream| {
+            Ok(rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
+        };
         match self {
-            Self::Tcp(stream) => {
-                Ok(rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
-            }
+            Self::Tcp(stream) => tcp(stream),
+            Self::Tls(stream) => tcp(&stream.sock),
             Self::Unix(_) => Ok(()),
         }
     }
@@ -53,6 +66,7 @@ impl Read for Stream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(into),
+            Self::Tls(stream) => stream.read(into),
             Self::Unix(stream) => stream.read(into),
         }
     }
@@ -62,12 +76,16 @@ impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Self::Tls(stream) => stream.flush(),
+            Self::Tcp(_) | Self::Unix(_) => Ok(()),
+        }
     }
 }
 
@@ -75,6 +93,7 @@ impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.sock.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         }
     }

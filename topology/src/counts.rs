@@ -28,6 +28,10 @@ pub struct PoolCounts {
     pub login_failures_total: u64,
     /// Logins refused unseen, after too many failures from the same address.
     pub logins_refused_total: u64,
+    /// TLS handshakes with clients, by [`Handshake`].
+    pub tls_clients_total: [u64; Handshake::ALL.len()],
+    /// TLS handshakes with nodes, by [`Handshake`].
+    pub tls_nodes_total: [u64; Handshake::ALL.len()],
     /// Clients closed because their unread replies passed `client_output`, or they read nothing for `request`.
     pub clients_slow_closed_total: u64,
     /// Commands read from clients that went by the rules for reads.
@@ -74,6 +78,8 @@ impl Default for PoolCounts {
             clients_headerless_total: 0,
             login_failures_total: 0,
             logins_refused_total: 0,
+            tls_clients_total: [0; Handshake::ALL.len()],
+            tls_nodes_total: [0; Handshake::ALL.len()],
             clients_slow_closed_total: 0,
             reads_total: 0,
             writes_total: 0,
@@ -147,6 +153,31 @@ pub fn latency_histogram() -> Histogram {
     Histogram::new(5, 32).unwrap()
 }
 
+/// How a TLS handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Handshake {
+    /// With a new session.
+    Full,
+    /// With the session of an earlier connection.
+    Resumed,
+    /// Not at all.
+    Failed,
+}
+
+impl Handshake {
+    /// All of them, each at its own index.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Resumed, Self::Failed];
+
+    /// As written in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Resumed => "resumed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// The kinds of error reply that Redkeel itself gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -215,9 +246,12 @@ mod tests {
     }
 
     #[test]
-    fn each_error_kind_stands_at_its_own_index() {
+    fn each_kind_stands_at_its_own_index() {
         for (index, kind) in ErrorKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
+        }
+        for (index, handshake) in Handshake::ALL.into_iter().enumerate() {
+            assert_eq!(handshake as usize, index);
         }
     }
 }

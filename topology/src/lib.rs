@@ -42,7 +42,7 @@ mod time;
 mod verdict;
 
 pub use address::Address;
-pub use counts::{ErrorKind, NodeCounts, PoolCounts, WorkerCounts, latency_histogram};
+pub use counts::{ErrorKind, Handshake, NodeCounts, PoolCounts, WorkerCounts, latency_histogram};
 pub use event::{Event, EventKind};
 pub use evidence::{Evidence, Sighting};
 pub use lineage::{Lineage, Parent, ReplId};

@@ -93,6 +93,8 @@ pub enum Failure {
     Unreachable(Box<str>),
     /// It closed the connection with this error.
     TurnedAway(Box<str>),
+    /// There is no TLS with it; completes "the node …".
+    Tls(Box<str>),
     /// It does not speak the Redis protocol, or says more than any probe's answer needs.
     Protocol,
 }
@@ -105,6 +107,7 @@ impl fmt::Display for Failure {
             Self::Lost => f.write_str("closes its connections"),
             Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
             Self::TurnedAway(text) => write!(f, "turns the probe away: {text}"),
+            Self::Tls(why) => f.write_str(why),
             Self::Protocol => f.write_str("does not speak the Redis protocol"),
         }
     }

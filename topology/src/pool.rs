@@ -108,6 +108,12 @@ impl PoolState {
         self.shard.nodes.iter().map(|node| (node.id, &node.address))
     }
 
+    /// The server, as configured or as Sentinel lists it, that this node belongs to.
+    pub fn server_of(&self, node: NodeId) -> Option<&Arc<str>> {
+        let node = self.shard.nodes.iter().find(|known| known.id == node)?;
+        self.servers.get(node.server).map(|server| &server.name)
+    }
+
     /// Takes in what was observed, and says what is worth a line in the log.
     pub fn observe(&mut self, observation: Observation, now: Time) -> Vec<Event> {
         let concludes = matches!(observation, Observation::Probed(_));

@@ -422,6 +422,7 @@ impl Shard {
                 id: node.id,
                 name: Arc::clone(&node.name),
                 address: node.address.clone(),
+                server: Arc::clone(&server.name),
                 health: shown.health,
                 role: shown.role,
                 readable: shown.readable,

@@ -76,6 +76,8 @@ pub struct NodeView {
     pub name: Arc<str>,
     /// Where to connect.
     pub address: Address,
+    /// The entry of `servers` that it belongs to, or its name with Sentinel: whom a certificate must be for.
+    pub server: Arc<str>,
     /// Does it answer?
     pub health: Health,
     /// What does it say it is?

@@ -20,6 +20,7 @@ pub(crate) struct ListenerEntry {
     pub(crate) proxy_protocol: bool,
     pub(crate) allow: Option<Vec<Network>>,
     pub(crate) deny: Option<Vec<Network>>,
+    pub(crate) tls: Option<Placed<bool>>,
 }
 
 /// A mode as written: `tcp` needs a role beside it.
@@ -67,6 +68,7 @@ fn listener(key: &str, node: &Node, report: &mut Report) -> Option<ListenerEntry
                 proxy_protocol: false,
                 allow: None,
                 deny: None,
+                tls: None,
             })
         }
         Value::Table(fields) => {
@@ -77,6 +79,7 @@ fn listener(key: &str, node: &Node, report: &mut Report) -> Option<ListenerEntry
             let proxy_protocol = section.setting(&listener::PROXY_PROTOCOL, report);
             let allow = section.optional(&listener::ALLOW, report);
             let deny = section.optional(&listener::DENY, report);
+            let tls = section.placed(&listener::TLS, report);
             section.require(listener::ADDRESS.key, listener::ADDRESS.example, report);
             let address = section.placed(&listener::ADDRESS, report)?;
             (!section.is_broken()).then_some(ListenerEntry {
@@ -86,6 +89,7 @@ fn listener(key: &str, node: &Node, report: &mut Report) -> Option<ListenerEntry
                 proxy_protocol,
                 allow,
                 deny,
+                tls,
             })
         }
         _ => {

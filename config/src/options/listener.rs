@@ -8,7 +8,7 @@ pub(crate) static TABLE: OptionTable = OptionTable {
     path: "",
     place: "an entry of `listen`",
     meaning: "An entry of `listen` may be a table: `{ address = \"0.0.0.0:6380\", mode = \"read\" }`.",
-    options: &[&ADDRESS, &MODE, &ROLE, &PROXY_PROTOCOL, &ALLOW, &DENY],
+    options: &[&ADDRESS, &MODE, &ROLE, &PROXY_PROTOCOL, &ALLOW, &DENY, &TLS],
     tables: &[],
     later: &[],
 };
@@ -54,7 +54,7 @@ pub(crate) static PROXY_PROTOCOL: Setting<Flag> = Setting {
     key: "proxy_protocol",
     kind: Flag,
     default: || false,
-    meaning: "Every connection begins with a header of the PROXY protocol, version 1 or 2 (HAProxy's `send-proxy`, `send-proxy-v2`).",
+    meaning: "Every connection begins with a header of the PROXY protocol, version 1 or 2 (HAProxy's `send-proxy`, `send-proxy-v2`), before TLS where that is spoken.",
     more: "The address that it names is the client's for `allow`, `deny`, `login_failures` and CLIENT INFO. A connection that does not send one \
            within 5 s, or something else, is closed. Whoever reaches this address can claim any other: let nobody but the balancer.",
 };
@@ -75,6 +75,16 @@ pub(crate) static DENY: Optional<Networks> = Optional {
     example: "[\"10.6.6.0/24\"]",
     meaning: "Who may not connect there, instead of the pool's `deny`.",
     more: "",
+};
+
+pub(crate) static TLS: Optional<Flag> = Optional {
+    key: "tls",
+    kind: Flag,
+    absent: Some("as the pool has a `tls` table; never at a unix socket"),
+    example: "false",
+    meaning: "Whether clients speak TLS there, with the certificate of the pool's `tls`.",
+    more: "One pool may have both, as Redis' `port` and `tls-port`: \
+           `listen = [\"0.0.0.0:6380\", { address = \"127.0.0.1:6379\", tls = false }]`.",
 };
 
 /// The modes of a pool and of a listener.

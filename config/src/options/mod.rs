@@ -9,6 +9,7 @@ pub(crate) mod pool;
 pub(crate) mod root;
 pub(crate) mod sentinel;
 pub(crate) mod timing;
+pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod users;
 
@@ -86,7 +87,7 @@ pub(crate) enum Presence {
 }
 
 /// In the order of the reference.
-pub(crate) static TABLES: [&OptionTable; 13] = [
+pub(crate) static TABLES: [&OptionTable; 16] = [
     &root::TABLE,
     &root::LOG,
     &root::DNS,
@@ -94,11 +95,14 @@ pub(crate) static TABLES: [&OptionTable; 13] = [
     &pool::TABLE,
     &listener::TABLE,
     &sentinel::TABLE,
+    &tls::SENTINELS,
     &pool::NODE,
     &timing::HEALTH,
     &timing::TIMEOUTS,
     &limits::TABLE,
     &upstream::TABLE,
+    &tls::NODES,
+    &tls::CLIENTS,
     &users::TABLE,
 ];
 
@@ -203,7 +207,7 @@ mod tests {
     use crate::secret::NoSecrets;
 
     /// Every option, by its table, with a value that is not its default.
-    const OTHERS: [(&str, &[(&str, &str)]); 12] = [
+    const OTHERS: [(&str, &[(&str, &str)]); 15] = [
         ("", &[("workers", "7"), ("drain_timeout", "'1s'")]),
         ("log", &[("level", "'debug'"), ("format", "'json'")]),
         ("dns", &[("servers", "['10.0.0.53', '[::1]:5353']")]),
@@ -236,6 +240,7 @@ mod tests {
                 ("password", "'x'"),
             ],
         ),
+        ("pool.NAME.sentinel.tls", SERVER_OTHERS),
         (
             "pool.NAME.health",
             &[
@@ -286,6 +291,23 @@ mod tests {
                 ("channels", "['x']"),
             ],
         ),
+        ("pool.NAME.upstream.tls", SERVER_OTHERS),
+        (
+            "pool.NAME.tls",
+            &[
+                ("cert", "'x'\nkey = 'x'"),
+                ("key", "'x'\ncert = 'x'"),
+                ("client_ca", "'x'\ncert = 'x'\nkey = 'x'"),
+            ],
+        ),
+    ];
+
+    const SERVER_OTHERS: &[(&str, &str)] = &[
+        ("ca", "'x'"),
+        ("cert", "'x'\nkey = 'x'"),
+        ("key", "'x'\ncert = 'x'"),
+        ("server_name", "'x'"),
+        ("verify", "false"),
     ];
 
     fn config(path: &str, key: &str, value: &str) -> Config {
@@ -297,7 +319,7 @@ mod tests {
         text.push_str("[pool.main]\n");
         for (required, value) in [("listen", "'127.0.0.1:6379'"), ("servers", "['10.0.0.1:6379']")]
         {
-            let replaced = path == "pool.NAME.sentinel" && required == "servers";
+            let replaced = path.starts_with("pool.NAME.sentinel") && required == "servers";
             if (path, key) != ("pool.NAME", required) && !replaced {
                 text.push_str(&format!("{required} = {value}\n"));
             }
@@ -311,13 +333,19 @@ mod tests {
                 }
                 let header = path.replace("NAME", "main").replace("ADDRESS", "10.0.0.1:6379");
                 let header = header.replace("USER", "default");
-                text.push_str(&format!("[{header}]\n{line}"));
                 let required = [("master", "'mymaster'"), ("sentinels", "['10.0.0.1:26379']")];
-                for (other, value) in required {
-                    if path == "pool.NAME.sentinel" && other != key {
-                        text.push_str(&format!("{other} = {value}\n"));
+                if path.starts_with("pool.NAME.sentinel") {
+                    text.push_str("[pool.main.sentinel]\n");
+                    for (other, value) in required {
+                        if path != "pool.NAME.sentinel" || other != key {
+                            text.push_str(&format!("{other} = {value}\n"));
+                        }
                     }
                 }
+                if path != "pool.NAME.sentinel" {
+                    text.push_str(&format!("[{header}]\n"));
+                }
+                text.push_str(&line);
                 if path.contains("USER") && key != "password" {
                     text.push_str("password = 'x'\n");
                 }

@@ -31,7 +31,7 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &DENY,
         &ZONE,
     ],
-    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream", "users"],
+    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream", "tls", "users"],
     later: &[
         Later {
             key: "cluster",
@@ -41,11 +41,6 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         Later {
             key: "shards",
             instead: "a pool is one primary with its replicas: `servers`",
-            harmless: never,
-        },
-        Later {
-            key: "tls",
-            instead: "clients connect without TLS; let a TLS terminator (stunnel, HAProxy) stand before a unix socket listener",
             harmless: never,
         },
     ],

@@ -1,6 +1,6 @@
 //! `[pool.NAME.sentinel]`.
 
-use super::{Later, OptionTable, Optional, never};
+use super::{OptionTable, Optional};
 use crate::kinds::{Passwords, Sentinels, Text};
 
 pub(crate) static TABLE: OptionTable = OptionTable {
@@ -9,12 +9,8 @@ pub(crate) static TABLE: OptionTable = OptionTable {
     meaning: "In the place of `servers`: the nodes are those that Redis Sentinels list, and the primary \
               is who a majority of them names. Also written `sentinel = { master = …, sentinels = … }`.",
     options: &[&MASTER, &SENTINELS, &USERNAME, &PASSWORD],
-    tables: &[],
-    later: &[Later {
-        key: "tls",
-        instead: "the Sentinels are reached without TLS",
-        harmless: never,
-    }],
+    tables: &["tls"],
+    later: &[],
 };
 
 pub(crate) static MASTER: Optional<Text> = Optional {

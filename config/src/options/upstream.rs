@@ -1,6 +1,6 @@
 //! `[pool.NAME.upstream]`.
 
-use super::{Later, OptionTable, Optional, Setting, never};
+use super::{OptionTable, Optional, Setting};
 use crate::kinds::{Choice, Integers, Passwords, Text, Variant};
 use proxy_protocol::Version;
 
@@ -10,8 +10,8 @@ pub(crate) static TABLE: OptionTable = OptionTable {
     meaning: "How the nodes are reached. The credentials serve the probes always, the clients' commands \
               with `auth = \"none\"`.",
     options: &[&USERNAME, &PASSWORD, &CONNECTIONS, &PROXY_PROTOCOL],
-    tables: &[],
-    later: &[Later { key: "tls", instead: "the nodes are reached without TLS", harmless: never }],
+    tables: &["tls"],
+    later: &[],
 };
 
 pub(crate) static USERNAME: Optional<Text> = Optional {

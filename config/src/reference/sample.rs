@@ -1,6 +1,6 @@
 //! `redkeel.sample.toml`.
 
-use crate::options::{Described, OptionTable, Presence, TABLES, sentinel};
+use crate::options::{Described, OptionTable, Presence, TABLES, sentinel, tls};
 
 const HEAD: &str = "\
 # Every option of Redkeel with its default; docs/configuration.md tells more.
@@ -47,11 +47,12 @@ fn options(file: &mut String, table: &OptionTable) {
     }
 }
 
-/// What is particular to one node or user, and what stands in the place of `servers`, is an example.
+/// What is particular to one node or user, what stands in the place of `servers`, and TLS are examples.
 fn mark(table: &OptionTable) -> &'static str {
     let is_example = table.path.contains("ADDRESS")
         || table.path.contains("USER")
-        || table.path == sentinel::TABLE.path;
+        || table.path == sentinel::TABLE.path
+        || table.path.ends_with(tls::KEY);
     if is_example { "# " } else { "" }
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use config::{Context, Secrets};
+use config::{Certificate, CertificateFile, Context, Secrets};
 
 /// An environment and files that exist in the tests only.
 pub(crate) struct Vault;
@@ -23,6 +23,25 @@ impl Secrets for Vault {
             Some("/run/secrets/admin" | "/run/secrets/redis") => Ok("from-a-file\n".to_owned()),
             Some("/run/secrets/empty") => Ok("\n".to_owned()),
             _ => Err("No such file or directory".to_owned()),
+        }
+    }
+
+    fn certificate(&self, certificate: &Certificate) -> Result<(), (CertificateFile, String)> {
+        if certificate.cert.ends_with("missing.pem") {
+            let why = "cannot read `missing.pem`: No such file or directory".to_owned();
+            return Err((CertificateFile::Cert, why));
+        }
+        if certificate.key.ends_with("other.key") {
+            let why = "the key of `other.key` does not belong to the certificate".to_owned();
+            return Err((CertificateFile::Key, why));
+        }
+        Ok(())
+    }
+
+    fn authorities(&self, path: &Path) -> Result<(), String> {
+        match path.to_str() {
+            Some("empty.pem") => Err("there is no certificate in `empty.pem`".to_owned()),
+            _ => Ok(()),
         }
     }
 }

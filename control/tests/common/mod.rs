@@ -55,7 +55,8 @@ impl Running {
     fn start(config: &config::Config) -> Self {
         let origin = Instant::now();
         let published = Arc::new(Published::default());
-        let (control, evidence) = Control::new(config, Arc::clone(&published), origin);
+        let (control, evidence) =
+            Control::new(config, &tls::Pools::default(), Arc::clone(&published), origin);
         let seen: Arc<Mutex<Vec<Arc<Snapshot>>>> = Arc::default();
         let (all, newest) = (Arc::clone(&seen), Arc::downgrade(&published));
         published.on_publish(move || {

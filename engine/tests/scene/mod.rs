@@ -107,6 +107,7 @@ fn snapshot(version: u64, primary: Option<NodeId>, proven_at: Time) -> Snapshot 
         id: NodeId(0),
         name: "node".into(),
         address: Address::Tcp(([127, 0, 0, 1], 1).into()),
+        server: "".into(),
         health: Health::Up,
         role: Role::Primary,
         readable: primary.is_some(),

@@ -91,6 +91,7 @@ fn snapshot() -> Snapshot {
         id: NodeId(0),
         name: "node".into(),
         address: Address::Tcp(([127, 0, 0, 1], 1).into()),
+        server: "".into(),
         health: Health::Up,
         role: Role::Primary,
         readable: true,

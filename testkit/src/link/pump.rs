@@ -233,9 +233,11 @@ impl Link {
 }
 
 fn connect(server: &Address) -> io::Result<Stream> {
-    let stream = server.connect(CONNECT)?;
+    // Whatever is spoken over it.
+    let stream = server.plain().connect(CONNECT)?;
     match &stream {
         Stream::Tcp(stream) => stream.set_nonblocking(true)?,
+        Stream::Tls(stream) => stream.sock.set_nonblocking(true)?,
         Stream::Unix(stream) => stream.set_nonblocking(true)?,
     }
     Ok(stream)

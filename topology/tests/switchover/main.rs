@@ -22,6 +22,7 @@ fn node(number: u8, role: Role) -> NodeView {
         id: NodeId(u32::from(number)),
         name: address.to_string().into(),
         address,
+        server: "".into(),
         health: Health::Up,
         role,
         readable: true,

@@ -1,5 +1,6 @@
 //! redis-benchmark, the load of the comparison.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -32,8 +33,13 @@ pub(super) struct Figures {
 }
 
 impl Task {
-    /// Sends `requests` commands to `address`.
-    pub(super) fn run(&self, address: &Address, requests: u64) -> Result<Figures> {
+    /// Sends `requests` commands to `address`; with `ca` over TLS, by this authority.
+    pub(super) fn run(
+        &self,
+        address: &Address,
+        ca: Option<&Path>,
+        requests: u64,
+    ) -> Result<Figures> {
         let Address::Tcp(address) = address else { anyhow::bail!("{address} is no TCP address") };
         let (host, port) = address.rsplit_once(':').context("an address has a port")?;
         let mut command = Command::new("redis-benchmark");
@@ -47,6 +53,9 @@ impl Task {
         ];
         for (flag, number) in numbers {
             command.args([flag, &number.to_string()]);
+        }
+        if let Some(ca) = ca {
+            command.arg("--tls").arg("--cacert").arg(ca);
         }
         let folder = Folder::new("load");
         let log = folder.path().join("log");

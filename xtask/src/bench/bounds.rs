@@ -36,12 +36,18 @@ struct Promise {
 
 const PROXY_CPU: fn(&Turn) -> Option<f64> = |turn| turn.proxy_cpu_us;
 
-const PROMISES: [Promise; 7] = [
+const PROMISES: [Promise; 8] = [
     cpu("proxy CPU per command, 50 clients: redkeel / haproxy", "get-c50", "haproxy", 0.75),
     cpu("proxy CPU per command, 50 clients: redkeel / twemproxy", "get-c50", "twemproxy", 0.85),
     cpu("the same, pipeline 16: redkeel / haproxy", "get-c50-p16", "haproxy", 0.9),
     cpu("the same, pipeline 16: redkeel / twemproxy", "get-c50-p16", "twemproxy", 0.45),
     cpu("proxy CPU per command, 500 clients: redkeel / haproxy", "get-c500", "haproxy", 0.7),
+    cpu(
+        "proxy CPU per command, 50 clients over TLS: redkeel / haproxy",
+        "get-tls-c50",
+        "haproxy",
+        1.0,
+    ),
     Promise {
         what: "ops/s, 50 clients: redkeel / direct",
         load: "get-c50",

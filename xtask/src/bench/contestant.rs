@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use testkit::{Address, Peer, Redkeel};
+use testkit::{Address, Authority, Certificate, Peer, Redkeel};
 
 /// Where the proxy runs, and where redis-server and the load run.
 pub(super) const PROXY_CPU: usize = 1;
@@ -31,7 +31,52 @@ pub(super) fn all(redkeel: PathBuf) -> Vec<Contestant> {
     all
 }
 
+/// The certificate that the proxies show, and who has signed it.
+pub(super) struct Tls {
+    pub(super) authority: Authority,
+    certificate: Certificate,
+}
+
+impl Tls {
+    pub(super) fn new() -> Self {
+        let authority = Authority::new();
+        let certificate = authority.certificate(&["localhost", "127.0.0.1"]);
+        Self { authority, certificate }
+    }
+}
+
 impl Contestant {
+    /// Can it speak TLS with its clients?
+    pub(super) fn speaks_tls(&self) -> bool {
+        matches!(self, Self::Redkeel(_) | Self::HaProxy)
+    }
+
+    /// As [`Self::start`], speaking TLS with the clients.
+    pub(super) fn start_tls(
+        &self,
+        server: &Address,
+        max_clients: usize,
+        tls: &Tls,
+    ) -> Option<Proxy> {
+        Some(match self {
+            Self::Redkeel(binary) => {
+                let Certificate { cert, key } = &tls.certificate;
+                let text = format!(
+                    "workers = 1\n[admin]\nlisten = \"none\"\n\
+                     [pool.main]\nlisten = \"127.0.0.1:0\"\nservers = [\"{server}\"]\n\
+                     [pool.main.tls]\ncert = {cert:?}\nkey = {key:?}\n"
+                );
+                let builder = Redkeel::builder(binary).config(&text).cpu(PROXY_CPU);
+                Proxy::Redkeel(builder.expect_log("max_clients").start())
+            }
+            Self::HaProxy => {
+                let (server, cpu) = (server.to_string(), Some(PROXY_CPU));
+                Proxy::Peer(Peer::haproxy_tls(&server, max_clients, cpu, &tls.certificate))
+            }
+            Self::Direct | Self::Twemproxy | Self::Envoy => return None,
+        })
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Direct => "direct",

@@ -7,7 +7,7 @@ use serde::Serialize;
 use testkit::{Address, RedisServer, simple, usage};
 
 use super::benchmark_tool::Task;
-use super::contestant::{Contestant, LOAD_CPU, Proxy};
+use super::contestant::{Contestant, LOAD_CPU, Proxy, Tls};
 use super::single;
 
 /// A load by name.
@@ -15,13 +15,15 @@ pub(super) struct Load {
     pub(super) name: &'static str,
     pub(super) description: &'static str,
     task: Task,
+    /// Clients speak TLS with the proxy.
+    pub(super) tls: bool,
 }
 
 const SMALL: usize = 64;
 const LARGE: usize = 16 * 1024;
 
 /// Every load of the comparison.
-pub(super) const LOADS: [Load; 8] = [
+pub(super) const LOADS: [Load; 9] = [
     get("get-c1", "GET 64 B, 1 client", 1, 1, SMALL),
     get("get-c50", "GET 64 B, 50 clients", 50, 1, SMALL),
     get("get-c500", "GET 64 B, 500 clients", 500, 1, SMALL),
@@ -32,8 +34,10 @@ pub(super) const LOADS: [Load; 8] = [
         name: "set-c50",
         description: "SET 64 B, 50 clients",
         task: Task { test: "set", clients: 50, pipeline: 1, value_bytes: SMALL, keys: 10_000 },
+        tls: false,
     },
     get("get16k-c50", "GET 16 KiB, 50 clients", 50, 1, LARGE),
+    Load { tls: true, ..get("get-tls-c50", "GET 64 B, 50 clients over TLS", 50, 1, SMALL) },
 ];
 
 const fn get(
@@ -45,7 +49,8 @@ const fn get(
 ) -> Load {
     // About 64 MB at most.
     let keys = if value_bytes > SMALL { 4000 } else { 10_000 };
-    Load { name, description, task: Task { test: "get", clients, pipeline, value_bytes, keys } }
+    let task = Task { test: "get", clients, pipeline, value_bytes, keys };
+    Load { name, description, task, tls: false }
 }
 
 /// What was measured in one turn.
@@ -86,14 +91,20 @@ impl Load {
         redis: &RedisServer,
         seconds: f64,
     ) -> Result<Turn> {
-        let proxy = contestant.start(redis.address(), self.task.clients + 10);
+        let (server, clients) = (redis.address(), self.task.clients + 10);
+        let tls = self.tls.then(Tls::new);
+        let ca = tls.as_ref().map(|tls| tls.authority.ca());
+        let proxy = match &tls {
+            Some(tls) => contestant.start_tls(server, clients, tls),
+            None => contestant.start(server, clients),
+        };
         let address = proxy.as_ref().map_or_else(|| redis.address().clone(), Proxy::address);
-        let warm_up = self.task.run(&address, self.warm_up_requests())?;
+        let warm_up = self.task.run(&address, ca.as_deref(), self.warm_up_requests())?;
         let requests = (warm_up.ops_per_second * seconds) as u64;
         let requests = requests.max(self.task.clients as u64 * self.task.pipeline as u64);
 
         let before = Cpu::of(proxy.as_ref(), redis)?;
-        let figures = self.task.run(&address, requests)?;
+        let figures = self.task.run(&address, ca.as_deref(), requests)?;
         let after = Cpu::of(proxy.as_ref(), redis)?;
         let per_command = |time: Duration| time.as_secs_f64() * 1e6 / requests as f64;
         let proxy_cpu = after.proxy.zip(before.proxy).map(|(after, before)| after - before);
