@@ -26,4 +26,4 @@ pub use conversation::{Conversation, HiddenBytes, Login, Standing};
 pub use subscriptions::{
     PubSubValue, Space, Subscriptions, message_topic, pubsub_value, without_confirmed,
 };
-pub use transaction::{Effect, Transaction, effect, element};
+pub use transaction::{Effect, Transaction, effect, element, with_elements};
