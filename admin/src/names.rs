@@ -201,7 +201,7 @@ metrics! {
     NODE_IN_FLIGHT = "redkeel_node_in_flight_commands", Gauge, None, ["pool", "node"],
         "Commands that the node has not answered yet";
     NODE_CONNECTIONS = "redkeel_node_connections", Gauge, None, ["pool", "node", "kind"],
-        "Connections to the node; kind: `lane` (shared) or `pinned` (one client's, or kept for the next one)";
+        "Connections to the node; kind: `lane` (shared) or `pinned` (one client's, kept for the next one, or many subscribers')";
     NODE_CONNECTS = "redkeel_node_connects_total", Counter, None, ["pool", "node"],
         "Connects begun";
     NODE_CONNECT_FAILURES = "redkeel_node_connect_failures_total", Counter, None, ["pool", "node"],

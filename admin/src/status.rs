@@ -181,7 +181,7 @@ pub struct NodeStatus {
     pub backup: bool,
     /// Shared connections.
     pub lanes: u64,
-    /// Connections that one client has to itself, or kept for the next one.
+    /// Connections that one client has to itself, that are kept for the next one, or that subscribers share.
     pub pinned: u64,
     /// Commands not answered yet.
     pub in_flight: u64,

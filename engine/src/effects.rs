@@ -59,6 +59,7 @@ impl Engine {
             return;
         };
         let effects = client.special.as_mut().map(|special| std::mem::take(&mut special.effects));
+        let mut answers = Vec::new();
         for (place, effect) in effects.into_iter().flatten() {
             let Some(client) = self.clients.get_mut(client_key) else {
                 return;
@@ -79,10 +80,38 @@ impl Engine {
                     }
                 }
                 Effect::Client(command) => client.talk.describe(command),
+                Effect::Answer(command) => {
+                    answers.push((place, self.about_itself(client_key, &command)));
+                    continue;
+                }
             }
             let standing = self.intern(standing);
             self.set_standing(client_key, standing);
         }
+        if let Some(client) = self.clients.get_mut(client_key).filter(|_| !answers.is_empty())
+            && let Some(reply) = session::with_elements(client.output.tail(value.len), &answers)
+        {
+            client.output.truncate_tail(value.len);
+            client.output.append(&reply, &mut self.buffers);
+        }
+    }
+
+    /// The answer to CLIENT ID, GETNAME or INFO.
+    pub(crate) fn about_itself(&self, key: Key, command: &ClientCommand) -> Vec<u8> {
+        let mut out = Vec::new();
+        let Some(client) = self.clients.get(key) else {
+            return out;
+        };
+        let protocol = client.talk.standing.protocol;
+        match (command, &client.talk.name) {
+            (ClientCommand::Id, _) => {
+                resp::write_integer(&mut out, i64::try_from(client.id).unwrap_or(i64::MAX));
+            }
+            (ClientCommand::GetName, Some(name)) => resp::write_bulk(&mut out, name),
+            (ClientCommand::GetName, None) => resp::write_null(&mut out, protocol),
+            _ => resp::write_verbatim(&mut out, self.client_line(key, client).as_bytes(), protocol),
+        }
+        out
     }
 
     pub(crate) fn apply_hook(&mut self, client_key: Key, hook: Hook, reply_len: usize) {

@@ -317,7 +317,7 @@ impl Engine {
                     }
                 }
                 timers::Timer::Release(pool) => self.release_some(pool),
-                timers::Timer::Hubs(pool) => self.restore_hubs(pool),
+                timers::Timer::Hubs(pool) => self.hubs_timer(pool),
                 timers::Timer::Pause(pool) => self.pause_timer(pool),
             }
         }

@@ -342,17 +342,9 @@ impl Engine {
         client.last_command =
             container.and_then(|container| container.subcommand(call.arg(1))).or(container);
         match command {
-            ClientCommand::Id => {
-                let id = i64::try_from(client.id).unwrap_or(i64::MAX);
-                self.reply(key, |out, _| resp::write_integer(out, id));
-                Step::Done
-            }
-            ClientCommand::GetName => {
-                let name = client.talk.name.clone();
-                self.reply(key, |out, protocol| match &name {
-                    Some(name) => resp::write_bulk(out, name),
-                    None => resp::write_null(out, protocol),
-                });
+            ClientCommand::Id | ClientCommand::GetName | ClientCommand::Info => {
+                let answer = self.about_itself(key, &command);
+                self.reply(key, |out, _| out.extend_from_slice(&answer));
                 Step::Done
             }
             command @ (ClientCommand::SetName(_)
@@ -361,14 +353,6 @@ impl Engine {
             | ClientCommand::Keep(..)) => {
                 client.talk.describe(command);
                 self.reply_simple(key, "OK")
-            }
-            ClientCommand::Info => {
-                let client = self.clients.get(key);
-                let info = client.map(|own| self.client_line(key, own)).unwrap_or_default();
-                self.reply(key, |out, protocol| {
-                    resp::write_verbatim(out, info.as_bytes(), protocol)
-                });
-                Step::Done
             }
             ClientCommand::Reply(mode) => {
                 let special = client.special_mut();

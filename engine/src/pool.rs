@@ -44,6 +44,8 @@ pub(crate) struct Pool {
     pub(crate) scripts: Scripts,
     /// Shared subscriber connections.
     pub(crate) hubs: Vec<Hub>,
+    /// A timer is set that looks for missing ones.
+    pub(crate) awaits_hubs: bool,
     /// Subscribed clients with a connection of their own, and some that were.
     pub(crate) own_subscribers: Vec<Key>,
     /// CLIENT PAUSE.
@@ -244,6 +246,7 @@ impl Pool {
             budget: Budget::new(),
             scripts: Scripts::default(),
             hubs: Vec::new(),
+            awaits_hubs: false,
             own_subscribers: Vec::new(),
             pause: None,
             hold_bytes: settings.limits.hold_bytes / workers as u64,

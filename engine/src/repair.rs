@@ -17,6 +17,10 @@ use crate::upstream::{Pending, PendingKind};
 impl Engine {
     /// Before the batch goes to this connection: its node is given the scripts that it may lack.
     pub(crate) fn give_scripts(&mut self, key: Key, upstream_key: Key, input: &[u8]) {
+        let Some(pool) = self.clients.get(key).map(|client| client.pool) else {
+            return;
+        };
+        let limits = self.pools[pool].limits.clone();
         let mut batch = std::mem::take(&mut self.batch);
         let inline = std::mem::take(&mut self.inline);
         for request in &mut batch {
@@ -28,7 +32,7 @@ impl Engine {
             if !wanted || matches!(request.source, Source::Input { len: 0, .. }) {
                 continue;
             }
-            for sha in self.scripts_of(bytes) {
+            for sha in self.scripts_of(bytes, &limits) {
                 request.loaded |= self.give_script(key, upstream_key, sha);
             }
         }
@@ -37,12 +41,12 @@ impl Engine {
     }
 
     /// The scripts that are called in these requests.
-    fn scripts_of(&mut self, bytes: &[u8]) -> Vec<Sha> {
+    fn scripts_of(&mut self, bytes: &[u8], limits: &resp::Limits) -> Vec<Sha> {
         let mut found = Vec::new();
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             self.ahead.reset();
-            let scanned = self.ahead.scan(rest, &resp::Limits::default());
+            let scanned = self.ahead.scan(rest, limits);
             let Ok(resp::Scan::Complete { len, inline: false }) = scanned else {
                 return found;
             };
@@ -161,8 +165,9 @@ impl Engine {
             return false;
         }
         let bytes = upstream.requests.slice(0, front.len as usize).to_vec();
-        let known =
-            self.scripts_of(&bytes).iter().any(|sha| self.pools[pool].scripts.contains(sha));
+        let limits = self.pools[pool].limits.clone();
+        let called = self.scripts_of(&bytes, &limits);
+        let known = called.iter().any(|sha| self.pools[pool].scripts.contains(sha));
         if !known {
             return false;
         }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use commands::SubscribeKind;
 use resp::{Protocol, Skip};
@@ -21,6 +22,9 @@ use crate::recover::Cause;
 use crate::slots::Key;
 use crate::timers::Timer;
 use crate::upstream::Sharing;
+
+/// After which a node that has refused a shared connection's credentials is asked again.
+const REFUSED_WAIT: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Does this client's subscription go over a connection that it shares?
@@ -309,8 +313,20 @@ impl Engine {
             }
         }
         if misses {
-            self.timers.arm(self.now + REMIND, Timer::Hubs(pool));
+            self.restore_hubs_after(pool, REMIND);
         }
+    }
+
+    /// One timer of the kind is enough.
+    fn restore_hubs_after(&mut self, pool: usize, wait: Duration) {
+        if !std::mem::replace(&mut self.pools[pool].awaits_hubs, true) {
+            self.timers.arm(self.now + wait, Timer::Hubs(pool));
+        }
+    }
+
+    pub(crate) fn hubs_timer(&mut self, pool: usize) {
+        self.pools[pool].awaits_hubs = false;
+        self.restore_hubs(pool);
     }
 
     pub(crate) fn hub_lost(&mut self, pool: usize, index: usize, cause: &Cause) {
@@ -322,7 +338,7 @@ impl Engine {
         }
         if matches!(cause, Cause::Handshake(_)) {
             // Its members were let in once: perhaps they will be again.
-            self.timers.arm(self.now + IDLE / 60, Timer::Hubs(pool));
+            self.restore_hubs_after(pool, REFUSED_WAIT);
         } else {
             self.restore_hubs(pool);
         }

@@ -31,4 +31,4 @@ pub use failures::{LoginFailures, Origin};
 pub use subscriptions::{
     PubSubValue, Space, Subscriptions, message_topic, pubsub_value, without_confirmed,
 };
-pub use transaction::{Effect, Transaction, effect, element};
+pub use transaction::{Effect, Transaction, effect, element, with_elements};

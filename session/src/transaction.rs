@@ -51,6 +51,8 @@ pub enum Effect {
     Hello(HelloRequest),
     /// CLIENT SETNAME, SETINFO, NO-EVICT and NO-TOUCH.
     Client(ClientCommand),
+    /// CLIENT ID, GETNAME and INFO: the node's answer is about another connection, and is replaced.
+    Answer(ClientCommand),
 }
 
 /// The effect of a command about the client's own connection, if it has one.
@@ -64,6 +66,9 @@ pub fn effect(call: Call<'_>, local: Local) -> Option<Effect> {
             | ClientCommand::SetLibName(_)
             | ClientCommand::SetLibVersion(_)
             | ClientCommand::Keep(..)) => Some(Effect::Client(command)),
+            command @ (ClientCommand::Id | ClientCommand::GetName | ClientCommand::Info) => {
+                Some(Effect::Answer(command))
+            }
             _ => None,
         },
         Local::Reset
@@ -95,9 +100,34 @@ pub fn element(reply: &[u8], index: u32) -> Option<&[u8]> {
     None
 }
 
+/// An array with other elements in some places; none of what is no array.
+pub fn with_elements(reply: &[u8], others: &[(u32, Vec<u8>)]) -> Option<Vec<u8>> {
+    let header = reply.iter().position(|byte| *byte == b'\n')?;
+    let mut out = reply.get(..=header)?.to_vec();
+    let mut rest = reply.get(header + 1..)?;
+    let mut place = 0;
+    while !rest.is_empty() {
+        let Ok(Skip::Complete(len)) = ReplyScanner::new().scan(rest) else { return None };
+        let other = others.iter().find(|(own, _)| *own == place);
+        out.extend_from_slice(other.map_or(&rest[..len], |(_, other)| other));
+        rest = &rest[len..];
+        place += 1;
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn elements_are_replaced() {
+        let reply = b"*3\r\n+OK\r\n*1\r\n:1\r\n$-1\r\n";
+        let others = [(0, b":7\r\n".to_vec()), (2, b"$2\r\nme\r\n".to_vec())];
+        let expected = b"*3\r\n:7\r\n*1\r\n:1\r\n$2\r\nme\r\n";
+        assert_eq!(with_elements(reply, &others).as_deref(), Some(expected.as_slice()));
+        assert_eq!(with_elements(b"*1\r\n$5\r\nab", &others), None);
+    }
 
     #[test]
     fn elements_of_an_array() {

@@ -266,10 +266,25 @@ fn what_differs_from_a_single_server() {
     for field in [" name=me ", " db=0 ", " user=default ", " lib-name=lib "] {
         assert!(info.contains(field), "{info}");
     }
-    // Inside a transaction it is the node that answers, which knows nothing of the client.
-    one.command(["MULTI"]);
-    one.command(["CLIENT", "GETNAME"]);
-    assert_eq!(one.command(["EXEC"]), Value::Array(vec![Value::Null]));
+    // Inside a transaction as well.
+    for words in [
+        &["MULTI"] as &[&str],
+        &["CLIENT", "GETNAME"],
+        &["CLIENT", "SETNAME", "you"],
+        &["CLIENT", "GETNAME"],
+        &["CLIENT", "ID"],
+        &["INCR", "n"],
+        &["CLIENT", "SETNAME", "me"],
+        &["CLIENT", "INFO"],
+    ] {
+        one.command(words);
+    }
+    let reply = one.command(["EXEC"]);
+    let results = reply.as_array().unwrap();
+    let names = [bulk("me"), simple("OK"), bulk("you"), ids[0].clone(), Value::Integer(1)];
+    assert_eq!(results[..5], names);
+    let info = String::from_utf8_lossy(results[6].as_bytes().unwrap()).into_owned();
+    assert!(info.starts_with(&format!("id={id} ")) && info.contains(" name=me "), "{info}");
     assert_eq!(one.command(["CLIENT", "GETNAME"]), bulk("me"));
     // The clients that the node lists are Redkeel's connections; Redkeel lists its own.
     let list = server.cli(["CLIENT", "LIST"]);

@@ -136,7 +136,11 @@ fn two_hundred_wait_and_each_element_goes_to_one() {
 fn five_thousand_are_served_and_their_connections_used_again() {
     const CLIENTS: usize = 5000;
     let server = RedisServer::start();
-    let redkeel = ready(proxy([&server], "limits.max_clients = 6000\nlimits.max_pinned = 6000"));
+    let redkeel = ready(proxy(
+        [&server],
+        // A node that is busy with thousands of clients is not a frozen one.
+        "limits.max_clients = 6000\nlimits.max_pinned = 6000\nhealth.timeout = \"4s\"\ntimeouts.hold = \"13s\"",
+    ));
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| redkeel.client()).collect();
     let mut pusher = redkeel.client();
     let connects = || -> usize {

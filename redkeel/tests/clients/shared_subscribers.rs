@@ -29,7 +29,8 @@ fn ten_thousand_subscribers_of_a_channel_need_a_few_connections() {
     const CLIENTS: usize = 10_000;
     const MESSAGES: usize = 5;
     let server = RedisServer::start();
-    let redkeel = start(&server, "limits.max_clients = 12000");
+    let settings = "limits.max_clients = 12000\nhealth.timeout = \"4s\"\ntimeouts.hold = \"13s\"";
+    let redkeel = start(&server, settings);
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| redkeel.client()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         if number % 2 == 0 {

@@ -3,7 +3,8 @@
 use testkit::{Client, RedisServer, Redkeel, Value, bulk, error_text, simple};
 
 use crate::common::{
-    FENCED, LOSS, expecting, promote, proxy, ready, replicated, wait_down, wait_for_primary,
+    DOWN, FENCED, HELD, LOSS, expecting, promote, proxy, ready, replicated, wait_down,
+    wait_for_primary,
 };
 
 /// As EVALSHA names them: `redis-cli SCRIPT LOAD`.
@@ -12,7 +13,13 @@ const UNKNOWN: &str = "0123456789abcdef0123456789abcdef01234567";
 
 fn start(nodes: &[RedisServer]) -> Redkeel {
     let builder = proxy(nodes, "timeouts.hold = \"15s\"");
-    ready(expecting(builder, &[FENCED, LOSS]))
+    ready(builder)
+}
+
+/// The first node will go.
+fn start_expecting_a_failover(nodes: &[RedisServer]) -> Redkeel {
+    let builder = proxy(nodes, "timeouts.hold = \"15s\"");
+    ready(expecting(builder, &[DOWN, HELD, FENCED, LOSS]))
 }
 
 fn load(client: &mut Client, text: &str) -> String {
@@ -32,7 +39,7 @@ fn assert_no_script(reply: &Value) {
 #[test]
 fn scripts_and_functions_are_there_after_a_failover() {
     let mut nodes = replicated(1);
-    let redkeel = start(&nodes);
+    let redkeel = start_expecting_a_failover(&nodes);
     // One client of each worker, and of the others some.
     let mut clients: Vec<Client> = (0..4).map(|_| redkeel.client()).collect();
     let incr = load(&mut clients[0], "return redis.call('INCR', KEYS[1])");
@@ -65,7 +72,7 @@ fn scripts_and_functions_are_there_after_a_failover() {
 #[test]
 fn a_transaction_finds_its_scripts_on_a_new_primary() {
     let mut nodes = replicated(1);
-    let redkeel = start(&nodes);
+    let redkeel = start_expecting_a_failover(&nodes);
     let mut clients: Vec<Client> = (0..4).map(|_| redkeel.client()).collect();
     let whole = load(&mut clients[0], "return redis.call('INCR', KEYS[1])");
     let open = load(&mut clients[1], "return redis.call('INCRBY', KEYS[1], 1)");
