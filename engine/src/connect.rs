@@ -50,7 +50,7 @@ impl Engine {
             }
             found += 1;
             let queued = upstream.queue.len();
-            let held_up = upstream.is_held_up(self.now);
+            let held_up = scripts && upstream.is_held_up(self.now);
             if best.is_none_or(|(held, least, _)| (held_up, queued) < (held, least)) {
                 best = Some((held_up, queued, *key));
             }

@@ -31,6 +31,9 @@ use redis_py::RedisPy;
 use scene::{Nodes, Route, Scene};
 use verdict::{Case, Verdict};
 
+/// A unit that hung has many tests that pass when it is repeated.
+const REPEATED_SHOWN: usize = 5;
+
 /// Which suites are run, and how.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -255,7 +258,12 @@ fn repeat_worse(cases: &mut [Case], stage: &Stage, jobs: u16) -> Result<Vec<Stri
         if let Some(again) = outcomes.remove(&case.again()) {
             let Case { suite, protocol, nodes, .. } = case;
             let found = case.through.take_passed(&again);
-            passed.extend(found.iter().map(|test| format!("{suite}, {protocol}, {nodes}: {test}")));
+            let shown = found.iter().take(REPEATED_SHOWN);
+            passed.extend(shown.map(|test| format!("{suite}, {protocol}, {nodes}: {test}")));
+            if found.len() > REPEATED_SHOWN {
+                let more = found.len() - REPEATED_SHOWN;
+                passed.push(format!("{suite}, {protocol}, {nodes}: {more} more"));
+            }
         }
     }
     Ok(passed)
