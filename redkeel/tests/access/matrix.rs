@@ -299,6 +299,55 @@ fn a_connection_of_ones_own_has_no_more_rights() {
     assert_eq!(error_text(&client.receive()).unwrap(), NO_KEY);
 }
 
+/// Subscribers beyond the first of each worker share a connection, whoever they are.
+#[test]
+fn a_connection_that_users_share_gives_none_the_rights_of_another() {
+    let server = server();
+    let redkeel = start(&server, USERS);
+    let mut clients: Vec<Client> = (0..80)
+        .map(|_| {
+            let mut client = log_in(&redkeel, "report", "r");
+            let reply = client.command(["SUBSCRIBE", "news:a"]);
+            assert_eq!(reply.as_array().unwrap()[0], bulk("subscribe"));
+            client
+        })
+        .collect();
+    server.cli(["PUBLISH", "olds", "secret"]);
+    for client in &mut clients {
+        assert_eq!(error_text(&client.command(["SUBSCRIBE", "olds"])).unwrap(), NO_CHANNEL);
+        assert_eq!(error_text(&client.command(["PSUBSCRIBE", "news:?"])).unwrap(), NO_CHANNEL);
+    }
+    // Who may use no channel gets none of those that others are subscribed to.
+    for _ in 0..4 {
+        let mut reader = log_in(&redkeel, "reader", "d");
+        let refusal = error_text(&reader.command(["SUBSCRIBE", "news:a"])).unwrap();
+        assert!(refusal.starts_with("NOPERM"), "{refusal}");
+    }
+    server.cli(["PUBLISH", "news:a", "hello"]);
+    for client in &mut clients {
+        let message = Value::Array(vec![bulk("message"), bulk("news:a"), bulk("hello")]);
+        assert_eq!(client.receive(), message);
+    }
+}
+
+#[test]
+fn commands_about_all_clients_are_for_who_was_granted_them() {
+    let server = server();
+    let redkeel = start(&server, USERS);
+    let mut reader = log_in(&redkeel, "reader", "d");
+    for (line, name) in [
+        ("CLIENT LIST", "client|list"),
+        ("CLIENT KILL TYPE normal", "client|kill"),
+        ("CLIENT PAUSE 1000", "client|pause"),
+        ("CLIENT UNBLOCK 1", "client|unblock"),
+    ] {
+        assert_eq!(error_text(&reader.command(words(line))).unwrap(), no_command(name));
+    }
+    let info = reader.command(["CLIENT", "INFO"]);
+    let info = String::from_utf8(info.as_bytes().unwrap().to_vec()).unwrap();
+    assert!(info.contains(" user=reader "), "{info}");
+}
+
 /// What each command of a batch is told is what it would be told alone.
 #[test]
 fn a_batch_is_judged_command_by_command() {
