@@ -61,6 +61,7 @@ impl Engine {
             self.reply_simple(key, "QUEUED");
             return self.stream_start(key, input, None);
         }
+        let target = self.orphans_target(key, target);
         let held = !queued && target != Target::Reads && self.own_connection_is_held(key);
         let pinned = if held { Err(NoWay::NoNode) } else { self.pin(key, target) };
         let upstream = match pinned {
@@ -84,7 +85,7 @@ impl Engine {
             len: 0,
             replies: 1,
             replies_in_all: 1,
-            kind: if queued { PendingKind::Queued } else { PendingKind::Streamed },
+            kind: if queued { PendingKind::StreamedQueued } else { PendingKind::Streamed },
             flags: Flags {
                 mute: client.is_mute(),
                 primary: target == Target::Primary,
