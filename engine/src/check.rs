@@ -81,8 +81,8 @@ impl Engine {
         );
         let due = upstream.queue.iter().filter(|p| p.client.is_some()).map(|p| p.due).min();
         if let Some(due) = due.filter(|_| upstream.is_ready() && upstream.stalled.is_none()) {
-            // It sleeps a millisecond at least.
-            let latest = due + Duration::from_millis(1);
+            // It sleeps a millisecond at least, also where it was stalled when that was due.
+            let latest = due.max(self.now) + Duration::from_millis(1);
             assert!(upstream.armed <= latest, "{key:?} sleeps beyond {due:?}");
         }
         if let Some(stall) = upstream.stalled {

@@ -23,7 +23,7 @@ pub(crate) fn is_password_in(text: &str) -> bool {
 
 fn is_password(key: &str, value: &Value) -> bool {
     match value {
-        Value::String(text) => key == "password" && text.contains(SECRET),
+        Value::String(text) => matches!(key, "password" | "token") && text.contains(SECRET),
         value => holds(value),
     }
 }
