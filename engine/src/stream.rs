@@ -15,10 +15,11 @@ use crate::upstream::{Flags, LANE_FULL, Pending, PendingKind};
 impl Engine {
     /// `input` is the beginning of a request of at least `known` bytes; `self.scanner` has the arguments so far.
     pub(crate) fn stream_begin(&mut self, key: Key, input: &[u8], known: u64) -> Step {
+        let amid = self.is_amid_message(key);
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
-        if client.unanswered > 0 {
+        if client.unanswered > 0 || amid {
             client.parked = Parked::Answers;
             return Step::Wait;
         }

@@ -54,3 +54,22 @@ fn a_large_request_in_a_transaction_is_not_kept() {
     scene.turn(100, |scene| scene.node_answers(EXEC, b"*1\r\n+OK\r\n"));
     assert_eq!(scene.got, b"+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
 }
+
+/// Found by the fuzz target `session`: the error stood in the middle of the message.
+#[test]
+fn who_sends_no_request_amid_a_message_is_told_behind_it() {
+    let mut scene = Scene::new();
+    scene.turn(0, |scene| scene.publish(Some(NodeId(0)), 0));
+    scene.turn(10, |scene| scene.client_sends(SUBSCRIBE));
+    let node = scene.sent.as_ref().map(|(conn, _)| *conn).unwrap();
+    scene.turn(20, |scene| scene.node_answers(SUBSCRIBE, CONFIRMED));
+    scene.got.clear();
+    let message = b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n";
+    scene.turn(30, |scene| scene.engine.received(node, &message[..20]));
+    scene.turn(40, |scene| scene.client_sends(b"*1\r\n:1\r\n"));
+    assert_eq!(scene.got, b"", "half a message is none");
+    scene.turn(50, |scene| scene.engine.received(node, &message[20..]));
+    let got = String::from_utf8_lossy(&scene.got).into_owned();
+    let error = "-ERR Protocol error: expected '$', got ':'\r\n";
+    assert_eq!(got, format!("{}{error}", String::from_utf8_lossy(message)));
+}
