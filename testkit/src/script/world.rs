@@ -223,6 +223,7 @@ impl Scene {
             id: node.id,
             name: format!("node-{index}").into(),
             address: Address::Tcp(([10, 0, 0, index as u8 + 1], 6379).into()),
+            server: "".into(),
             health: node.health,
             role: if primary == Some(index) { Role::Primary } else { Role::Replica },
             readable: node.readable,
