@@ -9,7 +9,7 @@ use crate::conn::ConnId;
 use crate::input::STREAM_ABOVE;
 use crate::slots::Key;
 use crate::stall::STALL_ABOVE;
-use crate::upstream::{Pending, PendingKind, Sharing, Upstream};
+use crate::upstream::{Pending, Sharing, Upstream};
 
 /// Bytes that may come in one turn before a limit is looked at again.
 const SLACK: usize = 256 * 1024;
@@ -73,7 +73,7 @@ impl Engine {
             }
         }
         let streams = matches!(upstream.sharing, Sharing::Raw(_) | Sharing::Hub(_))
-            || upstream.queue.iter().any(|pending| pending.kind == PendingKind::Streamed);
+            || upstream.queue.iter().any(|pending| pending.kind.is_streamed());
         assert!(
             streams || upstream.requests.len() == kept,
             "{key:?} keeps {} bytes for {kept} bytes of commands",
@@ -81,8 +81,8 @@ impl Engine {
         );
         let due = upstream.queue.iter().filter(|p| p.client.is_some()).map(|p| p.due).min();
         if let Some(due) = due.filter(|_| upstream.is_ready() && upstream.stalled.is_none()) {
-            // It sleeps a millisecond at least.
-            let latest = due + Duration::from_millis(1);
+            // It sleeps a millisecond at least, also where it was stalled when that was due.
+            let latest = due.max(self.now) + Duration::from_millis(1);
             assert!(upstream.armed <= latest, "{key:?} sleeps beyond {due:?}");
         }
         if let Some(stall) = upstream.stalled {

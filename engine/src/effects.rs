@@ -17,7 +17,7 @@ impl Engine {
             // The PING's reply is nobody's.
             PendingKind::Wait if front.replies > 0 => client.output.truncate_tail(value.len),
             PendingKind::Multi if is_error => client.special_mut().transaction = Transaction::None,
-            PendingKind::Queued => {
+            PendingKind::Queued | PendingKind::StreamedQueued => {
                 let queued = client.output.tail(value.len) == b"+QUEUED\r\n";
                 client.special_mut().queued += u32::from(queued);
             }

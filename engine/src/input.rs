@@ -220,6 +220,7 @@ impl Engine {
     /// `None`: nothing can be done now.
     fn canned_before(&mut self, key: Key, at: &mut usize, len: usize) -> Option<usize> {
         loop {
+            let amid = self.is_amid_message(key);
             let client = self.clients.get_mut(key)?;
             let unanswered = client.unanswered;
             let trouble = client.trouble.as_mut()?;
@@ -240,7 +241,7 @@ impl Engine {
             match trouble.ready.first() {
                 Some(canned) if canned.at > 0 => return Some(len.min(*at + canned.at)),
                 None => return Some(len),
-                Some(_) if unanswered > 0 => {
+                Some(_) if unanswered > 0 || amid => {
                     client.parked = Parked::Answers;
                     return None;
                 }
@@ -284,10 +285,11 @@ impl Engine {
 
     /// A broken frame: everything before it is answered, then the client is told and closed, as Redis does.
     fn broken(&mut self, key: Key, error: &RequestError, at: usize, len: usize) -> usize {
+        let amid = self.is_amid_message(key);
         let Some(client) = self.clients.get_mut(key) else {
             return len;
         };
-        if client.unanswered > 0 {
+        if client.unanswered > 0 || amid {
             client.parked = Parked::Answers;
             return at;
         }

@@ -419,6 +419,7 @@ impl Engine {
     }
 
     fn arm_client(&mut self, key: Key, at: Time) {
+        let at = at.min(self.now + timers::FARTHEST);
         if let Some(client) = self.clients.get_mut(key)
             && at < client.armed
         {
@@ -428,6 +429,7 @@ impl Engine {
     }
 
     fn arm_upstream(&mut self, key: Key, at: Time) {
+        let at = at.min(self.now + timers::FARTHEST);
         if let Some(upstream) = self.upstreams.get_mut(key)
             && at < upstream.armed
         {

@@ -156,6 +156,13 @@ impl Engine {
         }
     }
 
+    /// A subscriber that has lost its connection is set up again on the next it gets, and stays there: it has to be one for all
+    /// that the client may send.
+    pub(crate) fn orphans_target(&self, key: Key, target: Target) -> Target {
+        let orphaned = self.clients.get(key).is_some_and(crate::client::Client::is_orphaned);
+        if orphaned { target.max(self.home(key)) } else { target }
+    }
+
     /// Closes the client's own connection, whatever its state there.
     pub(crate) fn drop_pin(&mut self, key: Key) {
         let Some(client) = self.clients.get_mut(key) else {
@@ -208,6 +215,7 @@ impl Engine {
         if may_write && !queued && self.own_connection_is_held(key) {
             return self.no_way(key, Target::Primary, NoWay::NoNode);
         }
+        let target = self.orphans_target(key, target);
         let pinned = match reason {
             PinReason::WhileBusy => self.pin_while_busy(key, target),
             PinReason::Blocking { .. } => self.pin(key, target).inspect(|own| self.keep_warm(*own)),

@@ -203,11 +203,13 @@ impl Engine {
         let pool_name = self.pools[pool].settings.name.clone();
         let did_not_run = !lost.was_sent || (*cause == Cause::Refusal && lost.front);
         match pending.kind {
-            _ if lost.restart && pending.kind != PendingKind::Streamed => {
+            _ if lost.restart && !pending.kind.is_streamed() => {
                 self.again(client_key, pending, bytes, upstream);
             }
             PendingKind::Multi => self.canned(client_key, pending, b"+OK\r\n".to_vec()),
-            PendingKind::Queued => self.canned(client_key, pending, b"+QUEUED\r\n".to_vec()),
+            PendingKind::Queued | PendingKind::StreamedQueued => {
+                self.canned(client_key, pending, b"+QUEUED\r\n".to_vec());
+            }
             // On whichever side of it the connection was lost: nothing of the transaction will run, nothing is watched.
             PendingKind::Discard => self.canned(client_key, pending, b"+OK\r\n".to_vec()),
             PendingKind::Exec if did_not_run => {

@@ -15,10 +15,11 @@ use crate::upstream::{Flags, LANE_FULL, Pending, PendingKind};
 impl Engine {
     /// `input` is the beginning of a request of at least `known` bytes; `self.scanner` has the arguments so far.
     pub(crate) fn stream_begin(&mut self, key: Key, input: &[u8], known: u64) -> Step {
+        let amid = self.is_amid_message(key);
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
-        if client.unanswered > 0 {
+        if client.unanswered > 0 || amid {
             client.parked = Parked::Answers;
             return Step::Wait;
         }
@@ -61,6 +62,7 @@ impl Engine {
             self.reply_simple(key, "QUEUED");
             return self.stream_start(key, input, None);
         }
+        let target = self.orphans_target(key, target);
         let held = !queued && target != Target::Reads && self.own_connection_is_held(key);
         let pinned = if held { Err(NoWay::NoNode) } else { self.pin(key, target) };
         let upstream = match pinned {
@@ -84,7 +86,7 @@ impl Engine {
             len: 0,
             replies: 1,
             replies_in_all: 1,
-            kind: if queued { PendingKind::Queued } else { PendingKind::Streamed },
+            kind: if queued { PendingKind::StreamedQueued } else { PendingKind::Streamed },
             flags: Flags {
                 mute: client.is_mute(),
                 primary: target == Target::Primary,

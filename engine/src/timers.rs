@@ -3,10 +3,15 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use topology::Time;
 
 use crate::slots::Key;
+
+/// Everybody is looked at after this time at the latest, whatever is due then: an entry stays as long, also when its owner has
+/// gone, and a blocked client may have waited for ever.
+pub(crate) const FARTHEST: Duration = Duration::from_secs(60);
 
 /// Who is to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -160,8 +160,10 @@ pub(crate) enum PendingKind {
     Wait,
     /// MONITOR.
     Monitor,
-    /// A request that passed through without being kept.
+    /// A request that passes through without being kept.
     Streamed,
+    /// The same between MULTI and EXEC.
+    StreamedQueued,
     /// Changes the client's standing when it succeeds.
     Hook,
     /// Asks whether the client's user may have its next command answered.
@@ -172,6 +174,13 @@ pub(crate) enum PendingKind {
     Evalsha,
     /// EVAL, SCRIPT LOAD or SCRIPT FLUSH: when it succeeds, the scripts that are known change.
     Script,
+}
+
+impl PendingKind {
+    /// Is it too large to be kept?
+    pub(crate) fn is_streamed(self) -> bool {
+        matches!(self, Self::Streamed | Self::StreamedQueued)
+    }
 }
 
 /// What may be done with a pending command.
@@ -219,7 +228,7 @@ impl Upstream {
     /// A request that is not kept is on it.
     pub(crate) fn keeps_nothing(&self) -> bool {
         matches!(self.sharing, Sharing::Raw(_))
-            || self.queue.back().is_some_and(|pending| pending.kind == PendingKind::Streamed)
+            || self.queue.back().is_some_and(|pending| pending.kind.is_streamed())
     }
 
     /// Does anybody wait for an answer?
@@ -249,12 +258,14 @@ impl Upstream {
         let sent = self.requests.sent_len();
         let mut end = 0;
         for pending in &self.queue {
-            match pending.kind {
-                // It passes through, and nothing follows it.
-                PendingKind::Streamed => return self.requests.unsent().len(),
-                _ if end >= sent => break,
-                _ => end += pending.len as usize,
+            // Nothing follows it.
+            if pending.kind.is_streamed() {
+                return self.requests.unsent().len();
             }
+            if end >= sent {
+                break;
+            }
+            end += pending.len as usize;
         }
         end.saturating_sub(sent)
     }
@@ -268,7 +279,7 @@ impl Upstream {
 
     /// Is an answer to come to something that the node has got?
     pub(crate) fn awaits_sent(&self) -> bool {
-        let streamed = self.queue.front().is_some_and(|front| front.kind == PendingKind::Streamed);
+        let streamed = self.queue.front().is_some_and(|front| front.kind.is_streamed());
         self.is_ready() && (streamed || self.requests.sent_len() > 0)
     }
 }

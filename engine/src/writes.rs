@@ -53,18 +53,20 @@ impl Engine {
 
     fn unanswered_writes(&self, pool: usize) -> usize {
         let state = &self.pools[pool];
-        let Some(primary) = state.primary else {
+        // One that does not answer is none, and may yet run what it has got.
+        let Some(primary) = state.primary.or(state.last_primary) else {
             return 0;
         };
         let connections = state.nodes[primary].connections.iter();
         connections.filter_map(|key| self.upstreams.get(*key)).map(writes_on).sum()
     }
 
-    /// Is this connection one to the primary while writes are held?
+    /// Is this connection one to the primary, or to the one that does not answer, while writes are held?
     pub(crate) fn is_held_on(&self, upstream: Key) -> bool {
         self.upstreams.get(upstream).is_some_and(|upstream| {
             let pool = &self.pools[upstream.pool];
-            pool.writes_held.is_some() && pool.primary == Some(upstream.node)
+            let of_primary = pool.primary == Some(upstream.node) || upstream.frozen;
+            pool.writes_held.is_some() && of_primary
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod scene;
 
+use engine::Gone;
 use scene::Scene;
 use topology::NodeId;
 
@@ -26,4 +27,15 @@ fn what_stands_behind_a_held_and_blocking_command_has_its_own_time() {
     assert_eq!(scene.got, b"*-1\r\n", "a node may take `request` to answer");
     scene.turn(3300, |scene| scene.node_answers(SET, b"+OK\r\n"));
     assert_eq!(scene.got, b"*-1\r\n+OK\r\n");
+}
+
+/// Found by the fuzz target `session`.
+#[test]
+fn who_would_have_waited_for_ever_leaves_nothing_to_wake_for() {
+    let mut scene = Scene::new();
+    scene.turn(0, |scene| scene.publish(Some(NodeId(0)), 0));
+    scene.turn(10, |scene| scene.client_sends(b"*3\r\n$5\r\nBLPOP\r\n$1\r\nq\r\n$1\r\n0\r\n"));
+    scene.turn(20, |scene| scene.engine.closed(scene.client, Gone::Closed));
+    scene.turn(61_000, |_| ());
+    assert_eq!(scene.engine.next_wake(), None);
 }

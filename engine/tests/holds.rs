@@ -3,7 +3,7 @@
 mod scene;
 
 use scene::Scene;
-use topology::NodeId;
+use topology::{Health, NodeId};
 
 const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
 const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
@@ -138,4 +138,27 @@ fn a_watching_client_reads_on() {
     scene.turn(60, |scene| scene.hold(false, 2));
     scene.turn(70, |scene| scene.node_answers(&[SET, GET].concat(), b"+OK\r\n$1\r\nv\r\n"));
     assert_eq!(scene.got, b"+OK\r\n$1\r\nv\r\n+OK\r\n$1\r\nv\r\n");
+}
+
+/// Found by the fuzz target `session`.
+#[test]
+fn what_a_watching_client_writes_while_its_node_does_not_answer_is_held_as_well() {
+    let mut scene = begun();
+    scene.turn(10, |scene| scene.client_sends(WATCH));
+    scene.turn(20, |scene| scene.node_answers(WATCH, b"+OK\r\n"));
+    scene.turn(30, |scene| {
+        scene.publish_shard(0, |shard| {
+            shard.primary = None;
+            shard.nodes[0].health = Health::Down;
+            shard.writes_held = Some("the test wants it".into());
+        });
+    });
+    assert_eq!(scene.told, [(2, 0)]);
+    scene.turn(40, |scene| scene.client_sends(SET));
+    scene.turn(50, |scene| scene.hold(true, 45));
+    assert_eq!(scene.sent, None, "the node answers again, and its writes are held as before");
+    assert_eq!(scene.told[1..], [(3, 0)]);
+    scene.turn(60, |scene| scene.hold(false, 55));
+    scene.turn(70, |scene| scene.node_answers(SET, b"+OK\r\n"));
+    assert_eq!(scene.got, b"+OK\r\n+OK\r\n");
 }

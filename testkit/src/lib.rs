@@ -11,6 +11,7 @@
 
 mod address;
 mod client;
+mod corpus;
 mod dns;
 mod folder;
 mod history;
@@ -25,6 +26,7 @@ mod port;
 mod process;
 mod redis;
 mod redkeel;
+pub mod script;
 mod sentinel;
 pub mod sim;
 mod stream;
@@ -35,6 +37,7 @@ mod wait;
 pub use self::tls::{Authority, Certificate, Secure};
 pub use address::Address;
 pub use client::{Client, bulk, error_text, simple};
+pub use corpus::replay;
 pub use dns::{DnsServer, Service};
 pub use folder::Folder;
 pub use history::{History, HistoryAudit, Reads};

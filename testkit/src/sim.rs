@@ -14,7 +14,7 @@
 //! To repeat a run: `REDKEEL_SEED=17 cargo nextest run -p engine --test simulation`; `REDKEEL_SEEDS=5000` tries more.
 
 mod agenda;
-mod ask;
+pub(crate) mod ask;
 mod client;
 mod cluster;
 mod control;
@@ -23,13 +23,13 @@ mod fault;
 mod journal;
 mod judge;
 mod ledger;
-mod net;
+pub(crate) mod net;
 mod plan;
 mod script;
-mod server;
+pub(crate) mod server;
 mod store;
-mod tap;
-mod wire;
+pub(crate) mod tap;
+pub(crate) mod wire;
 mod worker;
 mod world;
 

@@ -8,6 +8,7 @@ mod bench;
 mod build;
 mod commands;
 mod demo;
+mod fuzz;
 mod install;
 mod step;
 mod suites;
@@ -44,6 +45,11 @@ enum Task {
     /// Prints what passed, failed and was skipped; exits with 1 where a test passes directly and not through Redkeel
     /// without being named in `xtask/suites/differences.toml`, or is named there and passes.
     Suites(suites::Options),
+    /// Runs the fuzzers, one after the other, each from its corpus in `fuzz/corpus`.
+    ///
+    /// Installs what is missing: a nightly compiler, cargo-fuzz. What is found stands in `fuzz/artifacts`; new inputs are
+    /// kept in `target/fuzz-corpus`.
+    Fuzz(fuzz::Options),
     /// Writes the table of Redis commands from what the installed redis-server says.
     Commands {
         /// Write nothing; fail if the table would change.
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Demo(options) => demo::run(&options),
         Task::Bench(benchmark) => bench::run(&benchmark),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Suites(options) => suites::run(&options),
         Task::Commands { check } => commands::generate(check).map(|()| ExitCode::SUCCESS),
     };

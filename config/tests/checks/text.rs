@@ -4,6 +4,11 @@ use std::path::Path;
 
 use config::{Context, Secrets};
 
+#[path = "secrets.rs"]
+mod secrets;
+
+use secrets::{SECRET, is_password_in};
+
 /// Finds nothing.
 struct Nothing;
 
@@ -26,6 +31,9 @@ pub(crate) fn rendered(text: &str) -> String {
     };
     let errors = diagnostics.count(config::Severity::Error);
     assert_eq!(loaded, errors == 0, "{diagnostics}");
-    diagnostics.render(true);
-    diagnostics.render(false)
+    let (colored, plain) = (diagnostics.render(true), diagnostics.render(false));
+    if is_password_in(text) {
+        assert!(!colored.contains(SECRET) && !plain.contains(SECRET), "{text}\n---\n{plain}");
+    }
+    plain
 }

@@ -79,11 +79,18 @@ impl Scene {
 
     /// Holds the node's writes, or lets them go.
     pub(crate) fn hold(&mut self, holds: bool, proven_at: u64) {
+        self.publish_shard(proven_at, |shard| {
+            shard.writes_held = holds.then(|| "the test wants it".into());
+        });
+    }
+
+    /// A Snapshot that differs so from the one whose only node is its primary.
+    pub(crate) fn publish_shard(&mut self, proven_at: u64, differs: impl FnOnce(&mut ShardView)) {
         self.version += 1;
         let primary = Some(NodeId(0));
         let mut snapshot = snapshot(self.version, primary, Time::from_millis(proven_at));
-        let mut pool = topology::PoolView::clone(&snapshot.pools[0]);
-        pool.shards[0].writes_held = holds.then(|| "the test wants it".into());
+        let mut pool = PoolView::clone(&snapshot.pools[0]);
+        differs(&mut pool.shards[0]);
         snapshot.pools[0] = Arc::new(pool);
         self.engine.snapshot(&snapshot);
     }

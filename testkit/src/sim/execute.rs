@@ -30,8 +30,19 @@ fn nature(name: &[u8]) -> Option<Nature> {
         b"SET" | b"INCRBY" | b"RPUSH" | b"LPUSH" | b"APPEND" | b"DEL" | b"BLPOP" => Nature::Write,
         // Only of a subscriber, who may not.
         b"CLIENT" => Nature::Connection,
-        b"SELECT" | b"HELLO" | b"MULTI" | b"EXEC" | b"DISCARD" | b"WATCH" | b"UNWATCH"
-        | b"SUBSCRIBE" | b"UNSUBSCRIBE" | b"PUBLISH" | b"INFO" => Nature::Connection,
+        b"AUTH" | b"SELECT" | b"HELLO" | b"MULTI" | b"EXEC" | b"DISCARD" | b"WATCH"
+        | b"UNWATCH" | b"PUBLISH" | b"INFO" => Nature::Connection,
+        name if channel_prefix(name).is_some() => Nature::Connection,
+        _ => return None,
+    })
+}
+
+/// What the channels of a command of the SUBSCRIBE family begin with here, to tell patterns and shard channels from others.
+fn channel_prefix(name: &[u8]) -> Option<&'static [u8]> {
+    Some(match name {
+        b"SUBSCRIBE" | b"UNSUBSCRIBE" => b"",
+        b"PSUBSCRIBE" | b"PUNSUBSCRIBE" => b"\0p",
+        b"SSUBSCRIBE" | b"SUNSUBSCRIBE" => b"\0s",
         _ => return None,
     })
 }
@@ -69,9 +80,14 @@ impl Server {
                 "ERR unknown command '{name}', with args beginning with: '{first}' "
             ));
         };
+        if commands::lookup(name).is_some_and(|command| !command.accepts(args.len())) {
+            let name = String::from_utf8_lossy(name).to_lowercase();
+            return Some(format!("ERR wrong number of arguments for '{name}' command"));
+        }
         if !conn.channels.is_empty()
             && !conn.resp3
-            && !matches!(name, b"SUBSCRIBE" | b"UNSUBSCRIBE" | b"PING")
+            && name != b"PING"
+            && channel_prefix(name).is_none()
         {
             let name = String::from_utf8_lossy(name).to_lowercase();
             return Some(format!(
@@ -164,28 +180,11 @@ impl Server {
                 conn.watch_dirty = false;
                 resp::write_simple(&mut conn.output, "OK");
             }
-            b"SUBSCRIBE" => {
-                for channel in &args[1..] {
-                    conn.channels.insert(channel.clone());
-                    conn.confirm("subscribe", Some(channel));
-                }
-            }
-            b"UNSUBSCRIBE" => {
-                let named = args.len() > 1;
-                let all: Vec<Vec<u8>> = if named {
-                    args[1..].to_vec()
-                } else {
-                    conn.channels.iter().cloned().collect()
-                };
-                if all.is_empty() {
-                    conn.confirm("unsubscribe", None);
-                }
-                for channel in &all {
-                    conn.channels.remove(channel);
-                    conn.confirm("unsubscribe", Some(channel));
-                }
-            }
-            _ => self.write(conn, name, args),
+            b"AUTH" => resp::write_simple(&mut conn.output, "OK"),
+            _ => match channel_prefix(name) {
+                Some(prefix) => conn.subscribe(name, prefix, &args[1..]),
+                None => self.write(conn, name, args),
+            },
         }
     }
 
@@ -364,10 +363,37 @@ impl Conn {
         self.watch_dirty = false;
     }
 
-    fn confirm(&mut self, what: &str, channel: Option<&Vec<u8>>) {
+    /// SUBSCRIBE and UNSUBSCRIBE, of channels whose names begin here with `prefix`.
+    fn subscribe(&mut self, name: &[u8], prefix: &[u8], channels: &[Vec<u8>]) {
+        let what = name.to_ascii_lowercase();
+        let ends = what.windows(5).any(|part| part == b"unsub");
+        let named: Vec<Vec<u8>> = if channels.is_empty() {
+            let of_kind = |own: &Vec<u8>| {
+                let kind = own.strip_prefix(prefix)?;
+                (!prefix.is_empty() || !kind.starts_with(b"\0")).then(|| kind.to_vec())
+            };
+            self.channels.iter().filter_map(of_kind).collect()
+        } else {
+            channels.to_vec()
+        };
+        if named.is_empty() {
+            self.confirm(&what, None);
+        }
+        for channel in &named {
+            let own = [prefix, channel].concat();
+            if ends {
+                self.channels.remove(&own);
+            } else {
+                self.channels.insert(own);
+            }
+            self.confirm(&what, Some(channel));
+        }
+    }
+
+    fn confirm(&mut self, what: &[u8], channel: Option<&Vec<u8>>) {
         let protocol = self.protocol();
         resp::write_push_header(&mut self.output, 3, protocol);
-        resp::write_bulk(&mut self.output, what.as_bytes());
+        resp::write_bulk(&mut self.output, what);
         match channel {
             Some(channel) => resp::write_bulk(&mut self.output, channel),
             None => resp::write_null(&mut self.output, protocol),
