@@ -136,6 +136,7 @@ impl Engine {
             silence: Silence::None,
             node_client: None,
             asked_node_client: false,
+            stream_begun: false,
         });
         let node = &mut self.pools[pool].nodes[node];
         node.connections.push(key);
@@ -257,6 +258,7 @@ impl Engine {
                 // Bytes that passed through, and those of a raw connection, are kept for nobody.
                 if upstream.queue.is_empty() || upstream.keeps_nothing() {
                     let sent = upstream.requests.sent_len();
+                    upstream.pass_through(sent);
                     upstream.requests.release(sent, &mut self.buffers);
                 }
             }

@@ -327,6 +327,7 @@ impl Engine {
         };
         upstream.requests.append(prefix, &mut self.buffers);
         upstream.requests.append(bytes, &mut self.buffers);
+        upstream.stream_begun &= !pending.kind.is_streamed();
         upstream.queue.push_back(pending);
         upstream.last_used = self.now;
         let pool = &mut self.pools[upstream.pool];

@@ -65,7 +65,7 @@ impl Engine {
         let mut touched: Vec<Key> = Vec::new();
         for (position, pending) in upstream.queue.iter().enumerate() {
             let bytes = upstream.requests.slice(offset, pending.len as usize);
-            let was_sent = offset < sent || (pending.len == 0 && upstream.is_ready());
+            let was_sent = offset < sent || (pending.kind.is_streamed() && upstream.stream_begun);
             offset += pending.len as usize;
             let Some(client_key) = pending.client.filter(|_| !pending.flags.swallow) else {
                 continue;

@@ -56,6 +56,9 @@ pub(crate) struct Upstream {
     pub(crate) silence: Silence,
     /// What CLIENT ID is on it, once the node has said so.
     pub(crate) node_client: Option<u64>,
+    /// Bytes of the request that passes through have left.
+    pub(crate) stream_begun: bool,
+    /// It was asked what it calls the connection.
     pub(crate) asked_node_client: bool,
 }
 
@@ -231,6 +234,21 @@ impl Upstream {
             || self.queue.back().is_some_and(|pending| pending.kind.is_streamed())
     }
 
+    /// So many bytes have left for good. Before a request that passes through stand only commands of ours, which are sent
+    /// to nobody again.
+    pub(crate) fn pass_through(&mut self, sent: usize) {
+        let mut left = sent;
+        for pending in &mut self.queue {
+            if pending.kind.is_streamed() {
+                self.stream_begun |= left > 0;
+                return;
+            }
+            let gone = left.min(pending.len as usize);
+            pending.len -= gone as u32;
+            left -= gone;
+        }
+    }
+
     /// Does anybody wait for an answer?
     pub(crate) fn is_awaited(&self) -> bool {
         self.queue.iter().any(|pending| pending.client.is_some())
@@ -259,7 +277,7 @@ impl Upstream {
         let mut end = 0;
         for pending in &self.queue {
             // Nothing follows it.
-            if pending.kind.is_streamed() {
+            if pending.kind.is_streamed() && self.stream_begun {
                 return self.requests.unsent().len();
             }
             if end >= sent {
@@ -279,7 +297,7 @@ impl Upstream {
 
     /// Is an answer to come to something that the node has got?
     pub(crate) fn awaits_sent(&self) -> bool {
-        let streamed = self.queue.front().is_some_and(|front| front.kind.is_streamed());
-        self.is_ready() && (streamed || self.requests.sent_len() > 0)
+        let streams = self.stream_begun && self.keeps_nothing();
+        self.is_ready() && (streams || self.requests.sent_len() > 0)
     }
 }
