@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Auth;
-use session::ClientsRequest;
+use session::{ClientsRequest, Tracking};
 use topology::{ClientsOrder, ClientsReport, ErrorKind, PeerMail, PoolId, Ticket, Time};
 
 use crate::Engine;
@@ -31,6 +31,12 @@ pub(crate) enum Inquiry {
     Refused(Vec<u8>),
     /// The other workers are asked.
     Asked(Asked),
+    /// There is the client that a TRACKING redirects to.
+    Found,
+    /// A node is asked to track.
+    Tracking(Box<Tracking>),
+    /// What it has answered.
+    Tracked(Vec<u8>),
 }
 
 /// What the other workers were asked, and have said.
@@ -42,6 +48,18 @@ pub(crate) struct Asked {
     report: ClientsReport,
     /// It kills itself as well.
     ends: bool,
+}
+
+impl Asked {
+    /// All have answered, or will not.
+    pub(crate) fn is_over(&self, now: Time) -> bool {
+        self.waiting == 0 || now >= self.until
+    }
+
+    /// How many clients the others have found.
+    pub(crate) fn found(&self) -> u64 {
+        self.report.count
+    }
 }
 
 impl Engine {
@@ -62,14 +80,14 @@ impl Engine {
                 self.reply(key, |out, _| out.extend_from_slice(&line));
                 Step::Done
             }
-            Some(Inquiry::Asked(asked)) if asked.waiting == 0 || self.now >= asked.until => {
+            Some(Inquiry::Asked(asked)) if asked.is_over(self.now) => {
                 self.report(key, &request, asked)
             }
             Some(inquiry) => self.wait_for(key, inquiry),
         }
     }
 
-    fn wait_for(&mut self, key: Key, inquiry: Inquiry) -> Step {
+    pub(crate) fn wait_for(&mut self, key: Key, inquiry: Inquiry) -> Step {
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
@@ -144,25 +162,35 @@ impl Engine {
             _ => false,
         };
         let report = self.carry_out(pool, &order, Some(key));
-        self.inquiries += 1;
-        let asked = Asked {
-            number: self.inquiries,
-            waiting: self.workers - 1,
-            until: self.now + PATIENCE,
-            report,
-            ends,
-        };
+        let asked = Asked { ends, ..self.ask_workers(key, pool, order, None, report) };
         if asked.waiting == 0 {
             return self.report(key, &request, asked);
         }
-        let client = ConnId::client(key).to_bits();
-        let mail = PeerMail::Order {
-            ticket: Ticket { worker: self.worker, client, number: asked.number },
-            pool: self.pools[pool].id,
-            order: Arc::new(order),
-        };
-        self.actions.push(Action::Tell { worker: None, mail });
         self.wait_for(key, Inquiry::Asked(asked))
+    }
+
+    /// Asks one other worker, or all of them. `report`: what there is to say here.
+    pub(crate) fn ask_workers(
+        &mut self,
+        key: Key,
+        pool: usize,
+        order: ClientsOrder,
+        worker: Option<usize>,
+        report: ClientsReport,
+    ) -> Asked {
+        self.inquiries += 1;
+        let number = self.inquiries;
+        let waiting = if worker.is_some() { 1 } else { self.workers - 1 };
+        if waiting > 0 {
+            let client = ConnId::client(key).to_bits();
+            let mail = PeerMail::Order {
+                ticket: Ticket { worker: self.worker, client, number },
+                pool: self.pools[pool].id,
+                order: Arc::new(order),
+            };
+            self.actions.push(Action::Tell { worker, mail });
+        }
+        Asked { number, waiting, until: self.now + PATIENCE, report, ends: false }
     }
 
     /// Another worker's client asks.

@@ -235,6 +235,9 @@ impl Engine {
             // element for someone who has gone.
             self.close_upstream(bound.upstream);
         }
+        if let Some(receiver) = client.special.and_then(|special| special.receiver) {
+            self.close_upstream(receiver.upstream);
+        }
         self.buffers.give(client.input);
         client.output.free(&mut self.buffers);
     }
