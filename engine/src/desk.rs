@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use config::Auth;
 use session::{ClientsRequest, Tracking};
-use topology::{ClientsOrder, ClientsReport, ErrorKind, PeerMail, PoolId, Ticket, Time};
+use topology::{
+    ClientFilter, ClientsOrder, ClientsReport, ErrorKind, PeerMail, PoolId, Ticket, Time,
+};
 
 use crate::Engine;
 use crate::client::Parked;
@@ -17,6 +19,8 @@ use crate::upstream::PendingKind;
 
 /// A worker that has not answered by then has ended: it has no clients.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How Redis says that CLIENT KILL USER names nobody.
+const NO_SUCH_USER: &[u8] = b"-ERR No such user";
 /// No client has this identifier.
 const NOBODY: &[u8] = b"9223372036854775807";
 
@@ -65,10 +69,20 @@ impl Asked {
 impl Engine {
     /// One of these commands, for the first time or again.
     pub(crate) fn clients_command(&mut self, key: Key, request: ClientsRequest) -> Step {
+        let Some(pool) = self.clients.get(key).map(|client| client.pool) else {
+            return Step::Done;
+        };
+        if let ClientsRequest::Kill { filter: ClientFilter { user: Some(user), .. }, .. } = &request
+            && self.pools[pool].settings.auth == Auth::Users
+            && !self.pools[pool].settings.users.iter().any(|own| own.name.as_bytes() == &**user)
+        {
+            let text = format!("ERR No such user '{}'", String::from_utf8_lossy(user));
+            self.reply_error(key, ErrorKind::Command, &text);
+            return Step::Done;
+        }
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
-        let pool = client.pool;
         match client.special_mut().inquiry.take() {
             // Who may is known to the nodes alone.
             None if self.pools[pool].settings.auth == Auth::PassThrough => {
@@ -111,6 +125,10 @@ impl Engine {
             Err(why) => return self.no_way(key, home, why),
         };
         let words: &[&[u8]] = match request {
+            // It also knows who there is.
+            ClientsRequest::Kill { filter: ClientFilter { user: Some(user), .. }, .. } => {
+                &[b"CLIENT", b"KILL", b"USER", user, b"ID", NOBODY]
+            }
             ClientsRequest::List(_) => &[b"CLIENT", b"LIST", b"ID", NOBODY],
             ClientsRequest::Kill { .. } => &[b"CLIENT", b"KILL", b"ID", NOBODY],
             ClientsRequest::Unblock { .. } => &[b"CLIENT", b"UNBLOCK", NOBODY],
@@ -129,7 +147,8 @@ impl Engine {
             return;
         };
         let reply = client.output.tail(len);
-        let refused = reply.starts_with(b"-NOPERM") || reply.starts_with(b"-NOAUTH");
+        let refusals: [&[u8]; 3] = [b"-NOPERM", b"-NOAUTH", NO_SUCH_USER];
+        let refused = refusals.iter().any(|start| reply.starts_with(start));
         let answer = if refused { Inquiry::Refused(reply.to_vec()) } else { Inquiry::Permitted };
         if let Some(special) = client.special.as_deref_mut()
             && matches!(special.inquiry, Some(Inquiry::Permission))
