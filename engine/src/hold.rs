@@ -165,7 +165,13 @@ impl Engine {
         };
         client.state = State::Closing;
         self.buffers.give(std::mem::take(&mut client.input));
-        if client.output.unsent() == 0 {
+        let is_answered = client.unanswered == 0;
+        let is_drained = client.output.unsent() == 0;
+        if is_answered {
+            // It may linger here; for the node it has gone.
+            self.drop_pin(key);
+        }
+        if is_drained {
             self.client_drained(key);
         }
     }

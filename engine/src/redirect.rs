@@ -6,6 +6,7 @@ use resp::Protocol;
 use topology::{PeerMail, PoolId, Ticket};
 
 use crate::Engine;
+use crate::client::State;
 use crate::conn::{Action, ConnId};
 use crate::slots::Key;
 
@@ -18,11 +19,13 @@ impl Engine {
         usize::try_from(id.checked_sub(1)? % self.client_id_step).ok()
     }
 
-    /// This worker's client of this CLIENT ID.
+    /// This worker's client of this CLIENT ID, unless it has said QUIT.
     pub(crate) fn client_called(&mut self, pool: usize, id: u64) -> Option<Key> {
         let is_it = |key: &Key| {
             let client = self.clients.get(*key);
-            client.is_some_and(|client| client.id == id && client.pool == pool)
+            client.is_some_and(|client| {
+                client.id == id && client.pool == pool && client.state == State::Open
+            })
         };
         if let Some(key) = self.redirected_to.get(&id).copied().filter(is_it) {
             return Some(key);
