@@ -46,6 +46,9 @@ impl Engine {
                 if let Err(why) = self.pin(key, home) {
                     return self.no_way(key, home, why);
                 }
+                // A REDIRECT beside OFF would name a connection of the node's.
+                let off = b"*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$3\r\nOFF\r\n";
+                let bytes = if wanted.is_some() { bytes } else { off };
                 self.hooked(key, bytes, Hook::Tracking(wanted))
             }
         }

@@ -77,7 +77,9 @@ fn what_became_invalid_is_told_to_a_client_of_any_worker() {
             assert_eq!(target.receive(), Value::Push(vec![bulk("invalidate"), Value::Null]));
             writer.command(["SET", "key", "2"]);
         }
-        assert_eq!(tracker.command(["CLIENT", "TRACKING", "OFF"]), simple("OK"));
+        let own_id = id_of(tracker);
+        let off = ["CLIENT", "TRACKING", "OFF", "REDIRECT", &own_id];
+        assert_eq!(tracker.command(off), simple("OK"));
         assert_eq!(tracker.command(["CLIENT", "GETREDIR"]), Value::Integer(-1));
     }
     eventually(SOON, "the receiving connections to be closed", || receivers(&server) == 0);
