@@ -56,9 +56,14 @@ impl Engine {
         assert_eq!(lane, upstream.is_lane(), "{key:?} is in the list of lanes");
         assert_eq!(spare, upstream.sharing == Sharing::Pinned(None), "{key:?} is a spare one");
         if let Some(owner) = upstream.owner() {
-            let bound = self.clients.get(owner).and_then(|client| client.bound);
+            let client = self.clients.get(owner);
+            let bound = client.and_then(|client| client.bound);
+            let special = client.and_then(|client| client.special.as_ref());
+            let receiver = special.and_then(|special| special.receiver.as_ref());
+            let receives = receiver.is_some_and(|receiver| receiver.upstream == key);
+            assert_eq!(receives, upstream.sharing == Sharing::Receiver(owner), "{key:?} receives");
             assert!(
-                bound.is_some_and(|bound| bound.pinned && bound.upstream == key),
+                receives || bound.is_some_and(|bound| bound.pinned && bound.upstream == key),
                 "{key:?} belongs to {owner:?}, which has {bound:?}"
             );
         }

@@ -1,7 +1,9 @@
 //! A client: what it has sent, what it is owed, and what it waits for.
 
 use resp::{ReplyScanner, RequestScanner};
-use session::{Conversation, Effect, ReplyMode, Standing, Subscriptions, Target, Transaction};
+use session::{
+    Conversation, Effect, ReplyMode, Standing, Subscriptions, Target, Tracking, Transaction,
+};
 use std::rc::Rc;
 use topology::{NodeId, Time};
 
@@ -12,6 +14,7 @@ use crate::buffer::Output;
 use crate::conn::Caller;
 use crate::desk::Inquiry;
 use crate::slots::Key;
+use crate::tracking::Receiver;
 use crate::window::Window;
 
 /// Unread replies above which a client's further commands wait.
@@ -167,8 +170,12 @@ pub(crate) struct Special {
     pub(crate) monitoring: bool,
     /// As the node confirmed them.
     pub(crate) subscriptions: Subscriptions,
-    /// The CLIENT TRACKING command that is in force.
-    pub(crate) tracking: Option<Vec<u8>>,
+    /// The CLIENT TRACKING that is in force.
+    pub(crate) tracking: Option<Box<Tracking>>,
+    /// Where the node sends what it would tell this client, for another.
+    pub(crate) receiver: Option<Receiver>,
+    /// That other was gone when something was to be told.
+    pub(crate) is_redirect_broken: bool,
     pub(crate) reply_mode: ReplyMode,
     /// Changed in a way that Redkeel does not follow: the pinned connection is closed after use.
     pub(crate) tainted: bool,
@@ -205,7 +212,7 @@ pub(crate) enum Hook {
         standing: Rc<Standing>,
         name: Option<Box<[u8]>>,
     },
-    Tracking(Option<Vec<u8>>),
+    Tracking(Option<Box<Tracking>>),
 }
 
 /// A large request that is not gathered.
@@ -255,6 +262,8 @@ impl Special {
             && !self.monitoring
             && self.subscriptions.is_empty()
             && self.tracking.is_none()
+            && self.receiver.is_none()
+            && !self.is_redirect_broken
             && self.reply_mode == ReplyMode::On
             && !self.tainted
             && self.effects.is_empty()
@@ -336,7 +345,10 @@ impl Client {
                 || special.monitoring
                 || special.listens_itself()
                 || special.tracking.is_some()
-                || matches!(special.inquiry, Some(Inquiry::Permission))
+                || matches!(
+                    special.inquiry,
+                    Some(Inquiry::Permission | Inquiry::Found | Inquiry::Tracking(_))
+                )
         })
     }
 

@@ -156,7 +156,7 @@ impl Engine {
         };
         let caller = match sharing {
             Sharing::Raw(owner) => self.clients.get(owner).map(|client| &client.caller),
-            Sharing::Lane | Sharing::Pinned(_) | Sharing::Hub(_) => None,
+            Sharing::Lane | Sharing::Pinned(_) | Sharing::Hub(_) | Sharing::Receiver(_) => None,
         };
         let addresses = caller.and_then(|caller| {
             Some(Addresses { source: caller.source()?, destination: caller.destination()? })
@@ -172,6 +172,11 @@ impl Engine {
         let mut bytes = Vec::new();
         let replies = match upstream.sharing {
             Sharing::Raw(_) => 0,
+            Sharing::Receiver(_) => {
+                let replies = upstream.standing.handshake(&mut bytes);
+                resp::write_command(&mut bytes, &[b"CLIENT", b"ID"]);
+                replies + 1
+            }
             _ => upstream.standing.handshake(&mut bytes),
         };
         if replies == 0 {
@@ -221,6 +226,9 @@ impl Engine {
             return data.len();
         }
         if done {
+            if let Sharing::Receiver(_) = upstream.sharing {
+                upstream.node_client = client_id(&reply);
+            }
             self.upstream_ready(key);
         }
         len
@@ -298,11 +306,17 @@ impl Engine {
                 }
             }
             Sharing::Hub(_) => node.counts.pinned = node.counts.pinned.saturating_sub(1),
-            Sharing::Raw(_) => {
+            Sharing::Raw(_) | Sharing::Receiver(_) => {
                 node.counts.pinned = node.counts.pinned.saturating_sub(1);
                 pool.counts.pinned = pool.counts.pinned.saturating_sub(1);
             }
         }
         Some(upstream)
     }
+}
+
+/// The answer to CLIENT ID.
+pub(crate) fn client_id(reply: &[u8]) -> Option<u64> {
+    let digits = reply.trim_ascii().strip_prefix(b":")?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }

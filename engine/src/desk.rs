@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Auth;
-use session::ClientsRequest;
-use topology::{ClientsOrder, ClientsReport, ErrorKind, PeerMail, PoolId, Ticket, Time};
+use session::{ClientsRequest, Tracking};
+use topology::{
+    ClientFilter, ClientsOrder, ClientsReport, ErrorKind, PeerMail, PoolId, Ticket, Time,
+};
 
 use crate::Engine;
 use crate::client::Parked;
@@ -17,6 +19,8 @@ use crate::upstream::PendingKind;
 
 /// A worker that has not answered by then has ended: it has no clients.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How Redis says that CLIENT KILL USER names nobody.
+const NO_SUCH_USER: &[u8] = b"-ERR No such user";
 /// No client has this identifier.
 const NOBODY: &[u8] = b"9223372036854775807";
 
@@ -31,6 +35,12 @@ pub(crate) enum Inquiry {
     Refused(Vec<u8>),
     /// The other workers are asked.
     Asked(Asked),
+    /// There is the client that a TRACKING redirects to.
+    Found,
+    /// A node is asked to track.
+    Tracking(Box<Tracking>),
+    /// What it has answered.
+    Tracked(Vec<u8>),
 }
 
 /// What the other workers were asked, and have said.
@@ -44,13 +54,35 @@ pub(crate) struct Asked {
     ends: bool,
 }
 
+impl Asked {
+    /// All have answered, or will not.
+    pub(crate) fn is_over(&self, now: Time) -> bool {
+        self.waiting == 0 || now >= self.until
+    }
+
+    /// How many clients the others have found.
+    pub(crate) fn found(&self) -> u64 {
+        self.report.count
+    }
+}
+
 impl Engine {
     /// One of these commands, for the first time or again.
     pub(crate) fn clients_command(&mut self, key: Key, request: ClientsRequest) -> Step {
+        let Some(pool) = self.clients.get(key).map(|client| client.pool) else {
+            return Step::Done;
+        };
+        if let ClientsRequest::Kill { filter: ClientFilter { user: Some(user), .. }, .. } = &request
+            && self.pools[pool].settings.auth == Auth::Users
+            && !self.pools[pool].settings.users.iter().any(|own| own.name.as_bytes() == &**user)
+        {
+            let text = format!("ERR No such user '{}'", String::from_utf8_lossy(user));
+            self.reply_error(key, ErrorKind::Command, &text);
+            return Step::Done;
+        }
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
-        let pool = client.pool;
         match client.special_mut().inquiry.take() {
             // Who may is known to the nodes alone.
             None if self.pools[pool].settings.auth == Auth::PassThrough => {
@@ -62,14 +94,14 @@ impl Engine {
                 self.reply(key, |out, _| out.extend_from_slice(&line));
                 Step::Done
             }
-            Some(Inquiry::Asked(asked)) if asked.waiting == 0 || self.now >= asked.until => {
+            Some(Inquiry::Asked(asked)) if asked.is_over(self.now) => {
                 self.report(key, &request, asked)
             }
             Some(inquiry) => self.wait_for(key, inquiry),
         }
     }
 
-    fn wait_for(&mut self, key: Key, inquiry: Inquiry) -> Step {
+    pub(crate) fn wait_for(&mut self, key: Key, inquiry: Inquiry) -> Step {
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
@@ -93,6 +125,10 @@ impl Engine {
             Err(why) => return self.no_way(key, home, why),
         };
         let words: &[&[u8]] = match request {
+            // It also knows who there is.
+            ClientsRequest::Kill { filter: ClientFilter { user: Some(user), .. }, .. } => {
+                &[b"CLIENT", b"KILL", b"USER", user, b"ID", NOBODY]
+            }
             ClientsRequest::List(_) => &[b"CLIENT", b"LIST", b"ID", NOBODY],
             ClientsRequest::Kill { .. } => &[b"CLIENT", b"KILL", b"ID", NOBODY],
             ClientsRequest::Unblock { .. } => &[b"CLIENT", b"UNBLOCK", NOBODY],
@@ -111,7 +147,8 @@ impl Engine {
             return;
         };
         let reply = client.output.tail(len);
-        let refused = reply.starts_with(b"-NOPERM") || reply.starts_with(b"-NOAUTH");
+        let refusals: [&[u8]; 3] = [b"-NOPERM", b"-NOAUTH", NO_SUCH_USER];
+        let refused = refusals.iter().any(|start| reply.starts_with(start));
         let answer = if refused { Inquiry::Refused(reply.to_vec()) } else { Inquiry::Permitted };
         if let Some(special) = client.special.as_deref_mut()
             && matches!(special.inquiry, Some(Inquiry::Permission))
@@ -144,25 +181,35 @@ impl Engine {
             _ => false,
         };
         let report = self.carry_out(pool, &order, Some(key));
-        self.inquiries += 1;
-        let asked = Asked {
-            number: self.inquiries,
-            waiting: self.workers - 1,
-            until: self.now + PATIENCE,
-            report,
-            ends,
-        };
+        let asked = Asked { ends, ..self.ask_workers(key, pool, order, None, report) };
         if asked.waiting == 0 {
             return self.report(key, &request, asked);
         }
-        let client = ConnId::client(key).to_bits();
-        let mail = PeerMail::Order {
-            ticket: Ticket { worker: self.worker, client, number: asked.number },
-            pool: self.pools[pool].id,
-            order: Arc::new(order),
-        };
-        self.actions.push(Action::Tell { worker: None, mail });
         self.wait_for(key, Inquiry::Asked(asked))
+    }
+
+    /// Asks one other worker, or all of them. `report`: what there is to say here.
+    pub(crate) fn ask_workers(
+        &mut self,
+        key: Key,
+        pool: usize,
+        order: ClientsOrder,
+        worker: Option<usize>,
+        report: ClientsReport,
+    ) -> Asked {
+        self.inquiries += 1;
+        let number = self.inquiries;
+        let waiting = if worker.is_some() { 1 } else { self.workers - 1 };
+        if waiting > 0 {
+            let client = ConnId::client(key).to_bits();
+            let mail = PeerMail::Order {
+                ticket: Ticket { worker: self.worker, client, number },
+                pool: self.pools[pool].id,
+                order: Arc::new(order),
+            };
+            self.actions.push(Action::Tell { worker, mail });
+        }
+        Asked { number, waiting, until: self.now + PATIENCE, report, ends: false }
     }
 
     /// Another worker's client asks.

@@ -4,6 +4,7 @@ use session::{ClientCommand, Effect, Transaction};
 
 use crate::Engine;
 use crate::client::Hook;
+use crate::connect::client_id;
 use crate::slots::Key;
 use crate::upstream::{Pending, PendingKind, Value};
 
@@ -23,6 +24,8 @@ impl Engine {
             }
             PendingKind::Permission => self.permission(client_key, value.len),
             PendingKind::NodeClient if !is_error => self.note_node_client(client_key, value.len),
+            PendingKind::Tracking => self.tracking_answered(client_key, value.len),
+            PendingKind::TrackingInfo if !is_error => self.name_redirect(client_key, value.len),
             PendingKind::Exec => self.take_effect(client_key, value),
             PendingKind::Monitor if is_error => client.special_mut().monitoring = false,
             PendingKind::Hook => {
@@ -45,11 +48,27 @@ impl Engine {
         let Some(client) = self.clients.get(client_key) else {
             return;
         };
-        let digits = client.output.tail(len).trim_ascii().strip_prefix(b":");
-        let id = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        let id = client_id(client.output.tail(len));
         let upstream = client.bound.and_then(|bound| self.upstreams.get_mut(bound.upstream));
         if let Some(upstream) = upstream {
             upstream.node_client = id;
+        }
+    }
+
+    /// TRACKINGINFO names the client that messages are redirected to, not the connection that receives them.
+    fn name_redirect(&mut self, client_key: Key, len: usize) {
+        let Some(client) = self.clients.get_mut(client_key) else {
+            return;
+        };
+        let special = client.special.as_ref();
+        let is_broken = special.is_some_and(|special| special.is_redirect_broken);
+        let tracking = special.and_then(|special| special.tracking.as_ref());
+        let info = tracking.and_then(|tracking| tracking.redirect).and_then(|redirect| {
+            session::redirected_info(client.output.tail(len), redirect, is_broken)
+        });
+        if let Some(info) = info {
+            client.output.truncate_tail(len);
+            client.output.append(&info, &mut self.buffers);
         }
     }
 
@@ -96,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// The answer to CLIENT ID, GETNAME or INFO.
+    /// The answer to CLIENT ID, GETNAME, GETREDIR or INFO.
     pub(crate) fn about_itself(&self, key: Key, command: &ClientCommand) -> Vec<u8> {
         let mut out = Vec::new();
         let Some(client) = self.clients.get(key) else {
@@ -106,6 +125,9 @@ impl Engine {
         match (command, &client.talk.name) {
             (ClientCommand::Id, _) => {
                 resp::write_integer(&mut out, i64::try_from(client.id).unwrap_or(i64::MAX));
+            }
+            (ClientCommand::GetRedirect, _) => {
+                resp::write_integer(&mut out, self.redirect_of(key));
             }
             (ClientCommand::GetName, Some(name)) => resp::write_bulk(&mut out, name),
             (ClientCommand::GetName, None) => resp::write_null(&mut out, protocol),
@@ -128,13 +150,8 @@ impl Engine {
                     client.output.append(&greeting, &mut self.buffers);
                 }
             }
-            Hook::Tracking(command) => {
-                if let Some(client) = self.clients.get_mut(client_key) {
-                    let special = client.special_mut();
-                    // What the node still remembers of its tracking ends with the connection.
-                    special.tainted |= command.is_none();
-                    special.tracking = command;
-                }
+            Hook::Tracking(tracking) => {
+                self.tracking_changed(client_key, tracking);
             }
         }
     }

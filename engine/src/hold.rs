@@ -165,7 +165,13 @@ impl Engine {
         };
         client.state = State::Closing;
         self.buffers.give(std::mem::take(&mut client.input));
-        if client.output.unsent() == 0 {
+        let is_answered = client.unanswered == 0;
+        let is_drained = client.output.unsent() == 0;
+        if is_answered {
+            // It may linger here; for the node it has gone.
+            self.drop_pin(key);
+        }
+        if is_drained {
             self.client_drained(key);
         }
     }
@@ -234,6 +240,9 @@ impl Engine {
             // Blocked, watching, subscribed or in a transaction: the node must forget that at once, lest it pop an
             // element for someone who has gone.
             self.close_upstream(bound.upstream);
+        }
+        if let Some(receiver) = client.special.and_then(|special| special.receiver) {
+            self.close_upstream(receiver.upstream);
         }
         self.buffers.give(client.input);
         client.output.free(&mut self.buffers);

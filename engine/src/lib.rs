@@ -34,6 +34,7 @@ mod pinned;
 mod pool;
 mod raw;
 mod recover;
+mod redirect;
 mod refused;
 mod release;
 mod repair;
@@ -45,13 +46,14 @@ mod slots;
 mod stall;
 mod stream;
 mod timers;
+mod tracking;
 mod unasked;
 mod upstream;
 mod window;
 mod world;
 mod writes;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -105,6 +107,10 @@ pub struct Engine {
     own_subscribers: usize,
     /// Questions to the other workers so far.
     inquiries: u64,
+    /// Clients that others' tracking is redirected to, by their CLIENT ID; some may have gone.
+    redirected_to: HashMap<u64, Key>,
+    /// The client whose command about itself is answered, and that command's length.
+    asking: Option<(Key, usize)>,
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
@@ -159,6 +165,8 @@ impl Engine {
             workers: settings.workers.max(1),
             own_subscribers: settings.own_subscribers,
             inquiries: 0,
+            redirected_to: HashMap::new(),
+            asking: None,
             next_client_id: settings.worker as u64 + 1,
             client_id_step: settings.workers.max(1) as u64,
             draining: false,
@@ -193,6 +201,10 @@ impl Engine {
             PeerMail::NoScripts { pool } => self.no_scripts_from_peer(pool),
             PeerMail::Order { ticket, pool, order } => self.order_from_peer(ticket, pool, &order),
             PeerMail::Report { ticket, report } => self.report_from_peer(ticket, report),
+            PeerMail::Invalidated { ticket, pool, keys } => {
+                self.invalidated_from_peer(ticket, pool, keys.as_deref());
+            }
+            PeerMail::NobodyToTell { ticket } => self.nobody_to_tell(ticket),
         }
     }
 

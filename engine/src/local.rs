@@ -47,7 +47,12 @@ impl Engine {
             Local::Select => self.select(key, call, bytes),
             Local::Auth => self.auth(key, call, bytes),
             Local::Hello => self.hello(key, call),
-            Local::Client => self.client_command(key, call, bytes),
+            Local::Client => {
+                self.asking = Some((key, bytes.len()));
+                let step = self.client_command(key, call, bytes);
+                self.asking = None;
+                step
+            }
             Local::WhoAmI => {
                 let name = self.user_name(key);
                 self.reply(key, |out, _| resp::write_bulk(out, name.as_bytes()));
@@ -56,7 +61,7 @@ impl Engine {
         }
     }
 
-    fn has_pin(&self, key: Key) -> bool {
+    pub(crate) fn has_pin(&self, key: Key) -> bool {
         self.clients.get(key).and_then(|client| client.bound).is_some_and(|bound| bound.pinned)
     }
 
@@ -129,8 +134,14 @@ impl Engine {
         let own_login = self.pools[client.pool].settings.auth == Auth::PassThrough;
         let reply = local == Local::Client && call.arg(1).eq_ignore_ascii_case(b"REPLY");
         // The node would speak of its own clients, which are Redkeel's connections.
-        let others =
-            local == Local::Client && matches!(parse_client(call), Ok(ClientCommand::Clients(_)));
+        let special = client.special_mut();
+        let others = local == Local::Client
+            && match parse_client(call) {
+                Ok(ClientCommand::Clients(_)) => true,
+                Ok(ClientCommand::Tracking(Some(tracking))) => tracking.redirect.is_some(),
+                Ok(ClientCommand::TrackingInfo) => special.receiver.is_some(),
+                _ => false,
+            };
         let who_am_i = local == Local::WhoAmI;
         if reply || others || who_am_i || (logs_in && !own_login) {
             let what = match local {
@@ -337,12 +348,15 @@ impl Engine {
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
-        let tracking = client.special.as_ref().is_some_and(|special| special.tracking.is_some());
+        let redirects = client.special.as_ref().is_some_and(|special| special.receiver.is_some());
         let container = client.last_command;
         client.last_command =
             container.and_then(|container| container.subcommand(call.arg(1))).or(container);
         match command {
-            ClientCommand::Id | ClientCommand::GetName | ClientCommand::Info => {
+            ClientCommand::Id
+            | ClientCommand::GetName
+            | ClientCommand::GetRedirect
+            | ClientCommand::Info => {
                 let answer = self.about_itself(key, &command);
                 self.reply(key, |out, _| out.extend_from_slice(&answer));
                 Step::Done
@@ -362,34 +376,17 @@ impl Engine {
                 }
                 if mode == ReplyMode::On { self.reply_simple(key, "OK") } else { Step::Done }
             }
-            ClientCommand::GetRedirect if !tracking => {
-                self.reply(key, |out, _| resp::write_integer(out, -1));
-                Step::Done
-            }
             ClientCommand::Clients(request) => self.clients_command(key, request),
-            ClientCommand::Tracking { on } => self.tracking(key, call, bytes, on),
-            ClientCommand::GetRedirect | ClientCommand::AboutTracking | ClientCommand::Server => {
+            ClientCommand::Tracking(wanted) => self.tracking(key, bytes, wanted),
+            ClientCommand::TrackingInfo if redirects => {
+                let home = self.home(key);
+                self.one(key, bytes, home, false, PendingKind::TrackingInfo)
+            }
+            ClientCommand::TrackingInfo | ClientCommand::Caching | ClientCommand::Server => {
                 let home = self.home(key);
                 self.one(key, bytes, home, false, PendingKind::Plain)
             }
         }
-    }
-
-    fn tracking(&mut self, key: Key, call: Call<'_>, bytes: &[u8], on: bool) -> Step {
-        if on && (3..call.len()).any(|index| call.arg(index).eq_ignore_ascii_case(b"REDIRECT")) {
-            return self.command_error(
-                key,
-                "ERR redkeel: CLIENT TRACKING with REDIRECT is not supported behind a proxy; use RESP3 (HELLO 3)",
-            );
-        }
-        if !on && !self.has_pin(key) {
-            return self.reply_simple(key, "OK");
-        }
-        let home = self.home(key);
-        if let Err(why) = self.pin(key, home) {
-            return self.no_way(key, home, why);
-        }
-        self.hooked(key, bytes, Hook::Tracking(on.then(|| bytes.to_vec())))
     }
 
     fn denied(&mut self, key: Key, text: &str) -> Step {
@@ -409,7 +406,7 @@ impl Engine {
     }
 
     /// A command over the client's own connection whose success changes the client.
-    fn hooked(&mut self, key: Key, bytes: &[u8], hook: Hook) -> Step {
+    pub(crate) fn hooked(&mut self, key: Key, bytes: &[u8], hook: Hook) -> Step {
         if let Some(client) = self.clients.get_mut(key) {
             client.special_mut().hook = Some(hook);
         }

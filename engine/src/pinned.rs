@@ -34,17 +34,7 @@ impl Engine {
         let pool = client.pool;
         let wish = Wish { target, standing: &standing, key: None, avoid: None, now: self.now };
         let node = self.pools[pool].choose(&wish).ok_or(NoWay::NoNode)?;
-        if self.pools[pool].counts.pinned >= self.pools[pool].max_pinned as u64 {
-            let text = error(
-                ErrorKind::Limit,
-                format_args!(
-                    "pool {} has its share of pinned connections (max_pinned); blocked, watching and \
-                     subscribed clients and open transactions need one each",
-                    self.pools[pool].name()
-                ),
-            );
-            return Err(NoWay::Limit(text));
-        }
+        self.check_max_pinned(pool)?;
         let spare = &mut self.pools[pool].nodes[node].spare;
         let found =
             spare.iter().rposition(|(own, _)| Rc::ptr_eq(own, &standing) || *own == standing);
@@ -68,6 +58,31 @@ impl Engine {
             client.behind_write = client.for_primary > 0;
         }
         Ok(upstream_key)
+    }
+
+    fn check_max_pinned(&self, pool: usize) -> Result<(), NoWay> {
+        let pool = &self.pools[pool];
+        if pool.counts.pinned < pool.max_pinned as u64 {
+            return Ok(());
+        }
+        let text = error(
+            ErrorKind::Limit,
+            format_args!(
+                "pool {} has its share of pinned connections (max_pinned); blocked, watching and \
+                 subscribed clients and open transactions need one each",
+                pool.name()
+            ),
+        );
+        Err(NoWay::Limit(text))
+    }
+
+    /// One more connection of the kind that one client has to itself is about to be opened.
+    pub(crate) fn make_room_for_pin(&mut self, pool: usize) -> Result<(), NoWay> {
+        self.check_max_pinned(pool)?;
+        if !self.has_room_for_spare(pool) {
+            self.close_oldest_spare(pool);
+        }
+        Ok(())
     }
 
     /// A connection to a node that may be busy with a script: it would refuse SELECT.
@@ -168,15 +183,23 @@ impl Engine {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
+        let mut receiver = None;
         if let Some(special) = client.special.as_deref_mut() {
             special.transaction = Transaction::None;
             special.watching = false;
             special.tainted = false;
             special.effects.clear();
+            receiver = special.receiver.take();
+            special.orphaned = special.listens_itself() || special.tracking.is_some();
         }
         if let Some(bound) = client.bound.take_if(|bound| bound.pinned) {
             self.close_upstream(bound.upstream);
         }
+        if let Some(receiver) = receiver {
+            self.close_upstream(receiver.upstream);
+        }
+        // What it goes on with is set up again.
+        self.queue(key);
     }
 
     /// A command that needs the client's own connection.

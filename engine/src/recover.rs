@@ -56,6 +56,10 @@ impl Engine {
             upstream.requests.free(&mut self.buffers);
             return self.hub_lost(upstream.pool, index, cause);
         }
+        if let Sharing::Receiver(owner) = upstream.sharing {
+            upstream.requests.free(&mut self.buffers);
+            return self.receiver_lost(owner, key, cause);
+        }
         self.drop_half_message(&upstream);
         let refused_everywhere = matches!(cause, Cause::Handshake(_))
             && self.pools[upstream.pool].primary == Some(upstream.node);
@@ -322,6 +326,10 @@ impl Engine {
         };
         special.watching = false;
         special.tainted = false;
+        let receiver = special.receiver.take();
+        if matches!(special.inquiry, Some(Inquiry::Found | Inquiry::Tracking(_))) {
+            special.inquiry = None;
+        }
         if matches!(special.inquiry, Some(Inquiry::Permission)) {
             special.inquiry = match cause {
                 Cause::Handshake(line) => Some(Inquiry::Refused(line.clone())),
@@ -338,6 +346,9 @@ impl Engine {
             special.standing_error = Some(line.clone());
         }
         special.orphaned = special.listens_itself() || special.tracking.is_some();
+        if let Some(receiver) = receiver {
+            self.close_upstream(receiver.upstream);
+        }
         self.queue(owner);
     }
 

@@ -44,6 +44,7 @@ impl Engine {
                     let pool = upstream.pool;
                     self.hub_value(key, pool, index, &data[at..])
                 }
+                Sharing::Receiver(owner) => self.receiver_value(key, owner, &data[at..]),
                 _ => self.value(key, &data[at..]),
             };
         }

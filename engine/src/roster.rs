@@ -51,6 +51,9 @@ impl Engine {
                 self.pause(pool, Pause { until: *until, writes_only: *writes_only });
             }
             ClientsOrder::Unpause => self.unpause(pool),
+            ClientsOrder::Find(id) => {
+                report.count = u64::from(self.client_called(pool, *id).is_some());
+            }
         }
         report
     }
@@ -105,7 +108,8 @@ impl Engine {
         let command = client.last_command.map_or("NULL".to_owned(), |command| {
             command.name.to_ascii_lowercase().replace(' ', "|")
         });
-        let tracks = special.is_some_and(|special| special.tracking.is_some());
+        let redirect = self.redirect_of(key);
+        let asking = self.asking.filter(|(own, _)| *own == key).map_or(0, |(_, len)| len);
         // Writing to a String cannot fail.
         let _ = writeln!(
             line,
@@ -121,13 +125,13 @@ impl Engine {
             self.now.since(client.last_input.max(client.last_output)).as_secs(),
             self.flags_of(client),
             client.talk.standing.database,
-            client.input.len(),
+            client.input.len() + asking,
             input - client.input.len(),
             client.output.unsent(),
             std::mem::size_of::<Client>() + input + output,
             if self.output(ConnId::client(key)).is_empty() { "r" } else { "rw" },
             self.user_of(client),
-            if tracks { 0 } else { -1 },
+            redirect,
             if client.talk.standing.protocol == Protocol::Resp3 { 3 } else { 2 },
             text(&client.talk.lib_name),
             text(&client.talk.lib_version),
@@ -135,14 +139,25 @@ impl Engine {
         line
     }
 
+    /// As CLIENT GETREDIR answers: -1 without tracking, 0 without a redirection.
+    pub(crate) fn redirect_of(&self, key: Key) -> i64 {
+        let special = self.clients.get(key).and_then(|client| client.special.as_ref());
+        special.and_then(|special| special.tracking.as_ref()).map_or(-1, |tracking| {
+            tracking.redirect.map_or(0, |id| i64::try_from(id).unwrap_or(i64::MAX))
+        })
+    }
+
     fn flags_of(&self, client: &Client) -> String {
         let special = client.special.as_deref();
+        let tracking = special.and_then(|special| special.tracking.as_ref());
         let flags = [
             ('O', special.is_some_and(|special| special.monitoring)),
             ('P', client.is_subscribed()),
             ('x', client.transaction().is_open() || client.transaction().is_imaginary()),
             ('b', self.is_blocked(client)),
-            ('t', special.is_some_and(|special| special.tracking.is_some())),
+            ('t', tracking.is_some()),
+            ('R', special.is_some_and(|special| special.is_redirect_broken)),
+            ('B', tracking.is_some_and(|tracking| tracking.broadcast)),
             ('d', client.transaction() == Transaction::WatchLost),
             ('c', client.state != State::Open),
             ('U', matches!(client.caller.address, Address::Unix(_))),

@@ -1,6 +1,6 @@
 //! What a node says unasked: messages, tracking pushes, MONITOR lines; and confirmations of subscriptions, which look alike.
 
-use session::{PubSubValue, pubsub_value};
+use session::{PubSubValue, is_broken_redirect, pubsub_value};
 
 use crate::Engine;
 use crate::slots::Key;
@@ -25,6 +25,12 @@ impl Engine {
             || upstream.queue.front().is_some_and(|front| front.kind == PendingKind::Subscribe);
         if !may_be_pubsub || value.streamed {
             return value.first == b'>' || (value.streamed && special.listens_itself());
+        }
+        let redirects = special.receiver.is_some();
+        if redirects && is_broken_redirect(client.output.tail(value.len)) {
+            // Both connections are about to be set up again; the node's name for the other means nothing to the client.
+            client.output.truncate_tail(value.len);
+            return true;
         }
         match pubsub_value(client.output.tail(value.len)) {
             PubSubValue::Message => true,

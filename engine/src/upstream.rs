@@ -84,6 +84,8 @@ pub(crate) enum Sharing {
     Hub(usize),
     /// One client's, bytes passed through.
     Raw(Key),
+    /// Gets what a node tells of the keys that one client tracks, for another client.
+    Receiver(Key),
 }
 
 /// How far the connection has come.
@@ -173,6 +175,10 @@ pub(crate) enum PendingKind {
     Permission,
     /// Asks what the node calls the connection.
     NodeClient,
+    /// CLIENT TRACKING with REDIRECT.
+    Tracking,
+    /// CLIENT TRACKINGINFO: the node's answer names a connection of Redkeel's.
+    TrackingInfo,
     /// EVALSHA: a node that lacks the script can be given it.
     Evalsha,
     /// EVAL, SCRIPT LOAD or SCRIPT FLUSH: when it succeeds, the scripts that are known change.
@@ -214,7 +220,7 @@ impl Upstream {
         match self.sharing {
             Sharing::Lane | Sharing::Hub(_) => None,
             Sharing::Pinned(owner) => owner,
-            Sharing::Raw(owner) => Some(owner),
+            Sharing::Raw(owner) | Sharing::Receiver(owner) => Some(owner),
         }
     }
 

@@ -6,6 +6,7 @@ use session::Target;
 use topology::PoolView;
 
 use crate::Engine;
+use crate::client::Parked;
 use crate::hold::REMIND;
 use crate::pool::Change;
 use crate::recover::Cause;
@@ -94,6 +95,8 @@ impl Engine {
                     }
                 }
                 Sharing::Pinned(None) => self.close_upstream(key),
+                // It goes with the connection whose messages it receives.
+                Sharing::Receiver(_) => {}
                 Sharing::Pinned(Some(_)) if upstream.awaits_sent() => self.retire(key),
                 Sharing::Lane | Sharing::Pinned(Some(_)) | Sharing::Hub(_) | Sharing::Raw(_) => {
                     self.upstream_lost(key, &Cause::NodeGone);
@@ -114,7 +117,7 @@ impl Engine {
                     self.take_back_unsent(key);
                     self.wake_waiters(key);
                 }
-                Sharing::Pinned(None) => {}
+                Sharing::Pinned(None) | Sharing::Receiver(_) => {}
                 Sharing::Hub(index) => {
                     let target = self.pools[pool].hubs[index].target;
                     if !self.pools[pool].fits(node, target) {
@@ -164,20 +167,36 @@ impl Engine {
         let Ok(upstream) = self.pin(key, target) else {
             return self.stay_orphaned(key);
         };
+        let special = self.clients.get(key).and_then(|client| client.special.as_ref());
+        let tracking = special.and_then(|special| special.tracking.clone());
+        let redirects = tracking.as_ref().is_some_and(|tracking| tracking.redirect.is_some());
+        let receiver = if redirects { self.receiver(key, upstream) } else { Ok(None) };
+        let receiver = match receiver {
+            Ok(None) if redirects => {
+                self.park(key, Parked::Upstream, 0);
+                return false;
+            }
+            Ok(receiver) => receiver,
+            Err(_) => return self.stay_orphaned(key),
+        };
         let Some(client) = self.clients.get_mut(key) else {
             return false;
         };
         let special = client.special_mut();
         special.orphaned = false;
-        let tracking = special.tracking.clone();
         let listens = special.listens_itself();
         let commands = if listens { special.subscriptions.resubscribe() } else { Vec::new() };
         for (command, confirmations) in commands {
             self.own_command(key, upstream, &command, confirmations, PendingKind::Subscribe);
         }
-        if let Some(command) = tracking {
+        if let Some(tracking) = tracking {
+            let command = tracking.command(receiver);
             self.own_command(key, upstream, &command, 1, PendingKind::Plain);
             // What was cached may have changed unseen.
+            if redirects {
+                self.send_invalidation(key, None);
+                return true;
+            }
             self.reply(key, |out, protocol| {
                 if protocol == resp::Protocol::Resp3 {
                     resp::write_push_header(out, 2, protocol);
@@ -190,7 +209,7 @@ impl Engine {
     }
 
     /// There is no node for it now, or no room. False, unless it has commands whose time is up.
-    fn stay_orphaned(&mut self, key: Key) -> bool {
+    pub(crate) fn stay_orphaned(&mut self, key: Key) -> bool {
         let Some(client) = self.clients.get(key) else {
             return false;
         };

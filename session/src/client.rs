@@ -2,6 +2,7 @@
 
 use crate::clients::{ClientsRequest, parse_clients};
 use crate::conversation::Login;
+use crate::tracking::{Tracking, parse_tracking};
 use crate::{Call, HiddenBytes};
 use resp::Protocol;
 
@@ -110,15 +111,14 @@ pub enum ClientCommand {
     Info,
     /// CLIENT REPLY.
     Reply(ReplyMode),
-    /// CLIENT GETREDIR without tracking: -1.
+    /// CLIENT GETREDIR.
     GetRedirect,
-    /// CLIENT TRACKING ON or OFF; CACHING, TRACKINGINFO, GETREDIR while tracking: over the pinned connection.
-    Tracking {
-        /// ON.
-        on: bool,
-    },
-    /// About the pinned connection's tracking: CACHING, TRACKINGINFO.
-    AboutTracking,
+    /// CLIENT TRACKING ON; `None`: OFF.
+    Tracking(Option<Box<Tracking>>),
+    /// CLIENT TRACKINGINFO.
+    TrackingInfo,
+    /// CLIENT CACHING.
+    Caching,
     /// NO-EVICT and NO-TOUCH.
     Keep(Keep, bool),
     /// About the pool's clients: LIST, KILL, UNBLOCK, PAUSE, UNPAUSE.
@@ -139,7 +139,8 @@ pub fn parse_client(call: Call<'_>) -> Result<ClientCommand, String> {
         (b"GETNAME", 2) => Ok(ClientCommand::GetName),
         (b"INFO", 2) => Ok(ClientCommand::Info),
         (b"GETREDIR", 2) => Ok(ClientCommand::GetRedirect),
-        (b"TRACKINGINFO", 2) | (b"CACHING", 3) => Ok(ClientCommand::AboutTracking),
+        (b"TRACKINGINFO", 2) => Ok(ClientCommand::TrackingInfo),
+        (b"CACHING", 3) => Ok(ClientCommand::Caching),
         (b"SETNAME", 3) => client_name(call.arg(2)).map(ClientCommand::SetName),
         (b"SETINFO", 4) => set_info(call),
         (b"REPLY", 3) => match call.arg(2).to_ascii_uppercase().as_slice() {
@@ -155,11 +156,7 @@ pub fn parse_client(call: Call<'_>) -> Result<ClientCommand, String> {
             }
             _ => Err("ERR syntax error".to_owned()),
         },
-        (b"TRACKING", 3..) => match call.arg(2).to_ascii_uppercase().as_slice() {
-            b"ON" => Ok(ClientCommand::Tracking { on: true }),
-            b"OFF" => Ok(ClientCommand::Tracking { on: false }),
-            _ => Err("ERR syntax error".to_owned()),
-        },
+        (b"TRACKING", 3..) => parse_tracking(call).map(ClientCommand::Tracking),
         (b"LIST" | b"KILL" | b"UNBLOCK" | b"PAUSE" | b"UNPAUSE", _) => {
             parse_clients(call).map(ClientCommand::Clients)
         }

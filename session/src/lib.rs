@@ -14,6 +14,7 @@ mod conversation;
 mod failures;
 mod glob;
 mod subscriptions;
+mod tracking;
 mod transaction;
 
 pub use access::Access;
@@ -31,4 +32,5 @@ pub use failures::{LoginFailures, Origin};
 pub use subscriptions::{
     PubSubValue, Space, Subscriptions, message_topic, pubsub_value, without_confirmed,
 };
+pub use tracking::{Tracking, invalidated, is_broken_redirect, redirected_info};
 pub use transaction::{Effect, Transaction, effect, element, with_elements};

@@ -51,7 +51,7 @@ pub enum Effect {
     Hello(HelloRequest),
     /// CLIENT SETNAME, SETINFO, NO-EVICT and NO-TOUCH.
     Client(ClientCommand),
-    /// CLIENT ID, GETNAME and INFO: the node's answer is about another connection, and is replaced.
+    /// CLIENT ID, GETNAME, GETREDIR and INFO: the node's answer is about another connection, and is replaced.
     Answer(ClientCommand),
 }
 
@@ -66,9 +66,10 @@ pub fn effect(call: Call<'_>, local: Local) -> Option<Effect> {
             | ClientCommand::SetLibName(_)
             | ClientCommand::SetLibVersion(_)
             | ClientCommand::Keep(..)) => Some(Effect::Client(command)),
-            command @ (ClientCommand::Id | ClientCommand::GetName | ClientCommand::Info) => {
-                Some(Effect::Answer(command))
-            }
+            command @ (ClientCommand::Id
+            | ClientCommand::GetName
+            | ClientCommand::GetRedirect
+            | ClientCommand::Info) => Some(Effect::Answer(command)),
             _ => None,
         },
         Local::Reset

@@ -35,6 +35,20 @@ pub enum PeerMail {
         /// What this worker has to say.
         report: ClientsReport,
     },
+    /// A node told a tracking client's connection what has become invalid, and that client redirects it.
+    Invalidated {
+        /// The tracking client, as its worker names it; the number is the other's CLIENT ID.
+        ticket: Ticket,
+        /// Of this pool.
+        pool: PoolId,
+        /// The keys, as a RESP array; `None`: all.
+        keys: Option<Arc<[u8]>>,
+    },
+    /// The answer to [`Self::Invalidated`] where nobody has that CLIENT ID any more.
+    NobodyToTell {
+        /// The letter's.
+        ticket: Ticket,
+    },
 }
 
 /// Names one question of one client.
@@ -71,6 +85,8 @@ pub enum ClientsOrder {
     },
     /// CLIENT UNPAUSE.
     Unpause,
+    /// Is there a client of this CLIENT ID?
+    Find(u64),
 }
 
 /// Which clients are meant: those that everything given here is true of.

@@ -95,8 +95,8 @@ pub(crate) static MAX_PINNED: Setting<Integers<usize>> = Setting {
     default: || 10_000,
     meaning: "Pinned connections of the pool.",
     more: "A client has one of its own while it watches keys, has a transaction open, blocks, monitors or \
-           tracks, and for commands that Redkeel does not know; one more than this gets `-LIMIT`. Those that \
-           are kept for the next client count as well, and make way.",
+           tracks (two where that is redirected), and for commands that Redkeel does not know; one more than \
+           this gets `-LIMIT`. Those that are kept for the next client count as well, and make way.",
 };
 
 pub(crate) static MAX_LANES: Setting<Integers<usize>> = Setting {

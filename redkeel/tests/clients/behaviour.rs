@@ -297,10 +297,6 @@ fn what_differs_from_a_single_server() {
         let expected = format!("ERR redkeel: '{name}' is not passed on by a proxy");
         assert_eq!(error_text(&one.command(command)), Some(expected));
     }
-    let refused = one.command(["CLIENT", "TRACKING", "ON", "REDIRECT", "1"]);
-    assert!(
-        error_text(&refused).unwrap().starts_with("ERR redkeel: CLIENT TRACKING with REDIRECT")
-    );
     for line in ["CLIENT REPLY OFF", "CLIENT REPLY SKIP", "SUBSCRIBE news", "PUNSUBSCRIBE"] {
         one.command(["MULTI"]);
         let refused = error_text(&one.command(line.split(' '))).unwrap();

@@ -19,6 +19,7 @@ mod pubsub;
 mod read_endpoint;
 mod registry;
 mod shared_subscribers;
+mod tracking;
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../scene/mod.rs"]
