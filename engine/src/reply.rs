@@ -59,6 +59,11 @@ impl Engine {
         let fresh = upstream.value.len == 0;
         if fresh {
             upstream.value.first = data[0];
+            if upstream.awaits_nothing() && data[0] != b'>' {
+                let cause = Cause::Garbage("a reply before its command".to_owned());
+                self.upstream_lost(key, &cause);
+                return data.len();
+            }
         }
         let (len, complete) = match upstream.scanner.scan(data) {
             Ok(Skip::Complete(len)) => (len, true),

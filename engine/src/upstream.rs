@@ -303,7 +303,17 @@ impl Upstream {
 
     /// Is an answer to come to something that the node has got?
     pub(crate) fn awaits_sent(&self) -> bool {
-        let streams = self.stream_begun && self.keeps_nothing();
-        self.is_ready() && (streams || self.requests.sent_len() > 0)
+        self.is_ready() && (self.requests.sent_len() > 0 || self.front_passed())
+    }
+
+    /// Has the oldest command left, and is not kept?
+    fn front_passed(&self) -> bool {
+        let front = self.queue.front().filter(|front| front.len == 0);
+        front.is_some_and(|front| self.stream_begun || !front.kind.is_streamed())
+    }
+
+    /// Would a reply now be one to a command that has not left?
+    pub(crate) fn awaits_nothing(&self) -> bool {
+        self.is_lane() && self.requests.sent_len() == 0 && !self.queue.is_empty()
     }
 }
