@@ -42,7 +42,7 @@ fn a_primary_that_is_cut_off_with_a_minority_gets_nothing_when_it_is_back() {
     wait_agreed(&redkeel, 3);
     let load = load(&redkeel, &nodes);
     hosts[0].cut();
-    let primary = promoted(&nodes[1..]);
+    let primary = promoted(&nodes);
     wait_for_primary(&redkeel, primary);
     wait_for_traffic(&load);
     wait_agreed(&redkeel, 2);
