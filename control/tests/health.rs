@@ -43,8 +43,8 @@ fn a_killed_replica_is_down_and_takes_reads_again_when_its_link_is_up() {
     running.until_warned("is down: it refuses connections");
     assert!(running.node(&servers[2]).readable);
 
-    // It needs a full synchronisation, which waits for a second.
-    servers[0].cli(["CONFIG", "SET", "repl-diskless-sync-delay", "1"]);
+    // It needs a full synchronisation, which waits for so many seconds: long enough to be seen on a busy machine.
+    servers[0].cli(["CONFIG", "SET", "repl-diskless-sync-delay", "5"]);
     servers[1].restart_empty();
     running.until_node(&servers[1], "the replica to be up without a link", |node| {
         node.health == Health::Up && !node.readable
