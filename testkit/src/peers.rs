@@ -54,13 +54,13 @@ impl Peer {
         cpu: Option<usize>,
         certificate: Option<&Certificate>,
     ) -> Self {
-        let port = Port::free();
+        let (port, encrypted) = (Port::free(), Port::free());
         let folder = Folder::new("haproxy");
-        let ssl = match certificate {
+        let bind = match certificate {
             Some(Certificate { cert, key }) => {
                 let text = |path| std::fs::read_to_string(path).expect("a file of the test");
                 let both = folder.write("both.pem", &(text(cert) + &text(key)));
-                format!(" ssl crt {}", both.display())
+                format!("    bind {} ssl crt {}\n", encrypted.address(), both.display())
             }
             None => String::new(),
         };
@@ -68,13 +68,19 @@ impl Peer {
             "global\n    nbthread 1\n    maxconn {max_clients}\n\
              defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1h\n    \
              timeout server 1h\n\
-             frontend clients\n    bind {}{ssl}\n    maxconn {max_clients}\n    default_backend redis\n\
+             frontend clients\n    bind {}\n{bind}    maxconn {max_clients}\n    default_backend redis\n\
              backend redis\n    server redis1 {server} check\n",
             port.address()
         );
         let mut command = program("haproxy");
         command.arg("-db").arg("-f").arg(folder.write("haproxy.cfg", &config));
-        Self::start("haproxy", command, folder, vec![port], cpu)
+        let address = Address::Tcp(encrypted.address());
+        let ports = vec![port, encrypted];
+        let mut peer = Self::start("haproxy", command, folder, ports, cpu);
+        if certificate.is_some() {
+            peer.address = address;
+        }
+        peer
     }
 
     /// HAProxy in TCP mode that speaks the PROXY protocol: `words` are further ones of its server (`send-proxy-v2`), and
