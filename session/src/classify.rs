@@ -309,7 +309,7 @@ fn unknown(call: Call<'_>, rules: &Rules<'_>) -> Way {
     }
 }
 
-fn learned(name: &[u8], learned: &LearnedCommands) -> Option<Learned> {
+pub(crate) fn learned(name: &[u8], learned: &LearnedCommands) -> Option<Learned> {
     if learned.is_empty() || name.len() > 64 {
         return None;
     }

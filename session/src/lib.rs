@@ -13,6 +13,7 @@ mod clients;
 mod conversation;
 mod failures;
 mod glob;
+pub mod shards;
 mod subscriptions;
 mod tracking;
 mod transaction;
