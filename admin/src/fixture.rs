@@ -292,6 +292,7 @@ fn pool_config(name: &str, modes: &[Mode]) -> config::Pool {
             })
             .collect(),
         source: config::Source::Servers(vec![config::ServerName::At(endpoint)]),
+        routes: Vec::new(),
         reads: Reads::PreferReplica,
         balance: config::Balance::LeastConn,
         auth: config::Auth::PassThrough,

@@ -21,8 +21,11 @@ mod options;
 mod pool;
 mod reference;
 mod render;
+mod routes;
 mod secret;
 mod section;
+mod sharding;
+mod shards;
 mod source;
 mod suggest;
 mod syntax;
@@ -36,13 +39,14 @@ pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use load::{Context, Loaded, load};
 pub use model::{
     Admin, Auth, Certificate, ClientTls, Config, Credentials, Dns, Endpoint, Health, Limits,
-    Listener, Log, LogFormat, LogLevel, Mode, NodeOptions, PasswordDigest, Patterns, Pool, Reads,
-    RetryWrites, Secret, Sentinel, ServerName, ServerTls, Source, TcpRole, Timeouts, Upstream,
-    User, authenticate,
+    Listener, Log, LogFormat, LogLevel, Mirror, Mirrored, Mode, NodeOptions, OnShardDown,
+    PasswordDigest, Patterns, Pool, Reads, RetryWrites, Route, RouteTarget, Secret, Sentinel,
+    ServerName, ServerTls, ShardConfig, Shards, Share, Source, TcpRole, Timeouts, Upstream, User,
+    authenticate,
 };
 pub use network::Network;
 pub use proxy_protocol::Version as ProxyVersion;
 pub use reference::{reference_page, sample_file};
-pub use routing::Balance;
+pub use routing::{Balance, CharSign, Distribution, Hash, Sharding};
 pub use secret::{NoSecrets, Secrets};
 pub use tls::CertificateFile;

@@ -6,6 +6,8 @@ use crate::diagnostics::Report;
 use crate::kinds::{ListenerEntry, ModeName};
 use crate::model::{Endpoint, Listener, Mode};
 use crate::network::Network;
+use crate::options::pool as pool_options;
+use crate::section::Section;
 use crate::tree::Span;
 
 /// Every address that something already listens at.
@@ -95,6 +97,22 @@ pub(crate) fn listeners(
         }));
     }
     listeners
+}
+
+/// Reports the first `tcp` listener of a pool that has to look at what clients send.
+pub(crate) fn refuse_tcp(
+    pool: &Section<'_>,
+    listeners: &[Listener],
+    why: &str,
+    report: &mut Report,
+) {
+    let raw = listeners.iter().find(|listener| matches!(listener.mode, Mode::Tcp(_)));
+    if let Some(raw) = raw {
+        let span = pool.span_of(pool_options::LISTEN.key).unwrap_or_else(|| pool.span());
+        report.error(span, format!("`{}` passes bytes through, but {why}", raw.address)).with_help(
+            "a `tcp` listener looks at no key; choose another mode, or a pool for it alone",
+        );
+    }
 }
 
 /// Redis has no TLS at a unix socket: there it has to be asked for.

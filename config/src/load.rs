@@ -6,6 +6,7 @@ use crate::listeners::Taken;
 use crate::model::{Admin, Config, Dns, Log};
 use crate::options::root;
 use crate::pool;
+use crate::routes::Neighbours;
 use crate::secret::{self, Secrets};
 use crate::section::Section;
 use crate::tree::{self, Field};
@@ -62,8 +63,9 @@ pub(crate) fn root(fields: &[Field], context: &Context<'_>, report: &mut Report)
             "the smallest file is\n[pool.main]\nlisten  = \"127.0.0.1:6379\"\nservers = [\"10.0.0.1:6379\"]",
         );
     }
-    let pools =
-        pools.iter().filter_map(|pool| pool::pool(pool, context, &mut taken, report)).collect();
+    let neighbours = Neighbours::new(pools);
+    let read = |pool| pool::pool(pool, &neighbours, context, &mut taken, report);
+    let pools = pools.iter().filter_map(read).collect();
     let workers = workers.unwrap_or(context.default_workers);
     Config { workers, drain_timeout, log, dns, admin, pools }
 }

@@ -10,6 +10,9 @@ use routing::Balance;
 
 use crate::network::Network;
 
+pub use crate::sharding::{
+    Mirror, Mirrored, OnShardDown, Route, RouteTarget, ShardConfig, Shards, Share,
+};
 pub use crate::user::{PasswordDigest, Patterns, User, authenticate};
 
 /// A whole, checked configuration.
@@ -128,10 +131,12 @@ impl fmt::Display for ServerName {
 pub struct Pool {
     /// The name after `pool.`.
     pub name: String,
-    /// At least one.
+    /// At least one; none where only routes of other pools lead here.
     pub listeners: Vec<Listener>,
     /// Where its nodes come from.
     pub source: Source,
+    /// What goes elsewhere by the beginning of its key, in file order, each prefix once.
+    pub routes: Vec<Route>,
     /// Which nodes take reads.
     pub reads: Reads,
     /// How one is chosen among those that may take a read.
@@ -165,11 +170,12 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The nodes that the configuration names; none where Sentinels list them.
+    /// The nodes of a pool that is one replication group, as the configuration names them; none where
+    /// Sentinels list them.
     pub fn servers(&self) -> &[ServerName] {
         match &self.source {
             Source::Servers(servers) => servers,
-            Source::Sentinel(_) => &[],
+            Source::Sentinel(_) | Source::Shards(_) | Source::Routes => &[],
         }
     }
 }
@@ -181,6 +187,10 @@ pub enum Source {
     Servers(Vec<ServerName>),
     /// Redis Sentinels list them, and say who the primary is.
     Sentinel(Sentinel),
+    /// Several replication groups, over which the keys are spread.
+    Shards(Shards),
+    /// It has none: its `routes` lead all keys to other pools.
+    Routes,
 }
 
 /// The Sentinels of a pool.

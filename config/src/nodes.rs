@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::diagnostics::Report;
 use crate::kinds::{Placed, listed, parse_server};
 use crate::model::{NodeOptions, ServerName};
-use crate::options::pool;
+use crate::options::{pool, shards};
 use crate::section::{Section, table_fields};
 use crate::suggest;
 use crate::tree::{Field, Node, Value};
@@ -73,7 +73,8 @@ fn server_name(
     if let Some(server) = server {
         return Some(server.value.to_string());
     }
-    if pool.field(pool::SERVERS.key).is_none() {
+    let is_named = [pool::SERVERS.key, shards::KEY].iter().any(|key| pool.field(key).is_some());
+    if !is_named {
         return listed_name(named, field, report);
     }
     // What is wrong with `servers` was reported there.

@@ -8,7 +8,9 @@ use crate::load::Context;
 use crate::model::{Health, Limits, Listener, Pool, Timeouts, Upstream};
 use crate::nodes;
 use crate::options::{limits, pool, timing, tls as tls_options, upstream};
+use crate::routes::{self, Neighbours};
 use crate::section::Section;
+use crate::shards;
 use crate::source;
 use crate::tls;
 use crate::tree::{Field, Span, Value};
@@ -34,6 +36,7 @@ pub(crate) fn fields<'a>(field: &'a Field, report: &mut Report) -> &'a [Field] {
 /// Fit for use only if nothing was reported as an error. `None`: not a pool at all.
 pub(crate) fn pool(
     field: &Field,
+    neighbours: &Neighbours<'_>,
     context: &Context<'_>,
     taken: &mut Taken,
     report: &mut Report,
@@ -56,8 +59,14 @@ pub(crate) fn pool(
     let place = format!("`[{path}]`");
     let mut section = Section::new(&place, &pool::TABLE, fields, field.node.span.clone());
     section.check_unknown(report);
+    if !neighbours.is_target(&field.key) {
+        section.require(pool::LISTEN.key, pool::LISTEN.example, report);
+    }
     let listeners = listeners(&mut section, &field.key, taken, report);
     let (source, servers) = source::source(&mut section, &path, context, report);
+    let routes = routes::routes(&section, &field.key, &path, neighbours, report);
+    shards::refuse_tcp(&section, &listeners, report);
+    routes::refuse_tcp(&section, &listeners, report);
     let (health, timeouts) = timing(&mut section, &path, report);
     let (limits, upstream) = capacity(&mut section, &path, context, report);
     let auth = section.setting(&pool::AUTH, report);
@@ -84,6 +93,7 @@ pub(crate) fn pool(
         zone,
         nodes,
         source,
+        routes,
         health,
         timeouts,
         limits,
@@ -122,7 +132,6 @@ fn listeners(
         allow: section.optional(&pool::ALLOW, report),
         deny: section.optional(&pool::DENY, report).unwrap_or_default(),
     };
-    section.require(pool::LISTEN.key, pool::LISTEN.example, report);
     let entries = section.optional(&pool::LISTEN, report).unwrap_or_default();
     if section.is_broken_at(pool::MODE.key) {
         return Vec::new();

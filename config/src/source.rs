@@ -5,9 +5,13 @@ use crate::kinds::{Passwords, Placed, Text};
 use crate::load::Context;
 use crate::model::{Credentials, Sentinel, ServerName, Source};
 use crate::nodes;
-use crate::options::{Optional, pool, sentinel, tls as tls_options};
+use crate::options::{
+    Optional, pool, routes as route_options, sentinel, shards as shard_options, tls as tls_options,
+};
+use crate::routes;
 use crate::secret;
 use crate::section::Section;
+use crate::shards;
 use crate::tls;
 use crate::tree::Field;
 
@@ -23,9 +27,15 @@ pub(crate) fn source(
 ) -> (Source, Vec<Placed<ServerName>>) {
     check(section, report);
     let servers = nodes::servers(section, report);
+    if section.field(shard_options::KEY).is_some() {
+        let (shards, servers) = shards::shards(section, path, report);
+        return (Source::Shards(shards), servers);
+    }
     if section.field(SENTINEL).is_none() {
         let names = servers.iter().map(|server| server.value.clone()).collect();
-        return (Source::Servers(names), servers);
+        let is_routed = !routes::has_source(section) && section.field(route_options::KEY).is_some();
+        let source = if is_routed { Source::Routes } else { Source::Servers(names) };
+        return (source, servers);
     }
     let path = format!("{path}.{SENTINEL}");
     let table = section.table(SENTINEL, &path, &sentinel::TABLE, report);
@@ -40,9 +50,12 @@ fn check(section: &mut Section<'_>, report: &mut Report) {
     };
     let (sources, later) = (named(&pool::SOURCES), named(&pool::LATER_SOURCES));
     match (sources.as_slice(), later.as_slice()) {
-        ([], []) => section.require(pool::SERVERS.key, pool::SERVERS.example, report),
+        ([], []) if section.field(route_options::KEY).is_none() => {
+            section.require(pool::SERVERS.key, pool::SERVERS.example, report);
+        }
         ([one, other, ..], _) => {
-            let help = "keep `servers`, and the nodes are those, or `sentinel`, and it lists them";
+            let keep = |field: &Field| format!("`{}`, {}", field.key, effect(&field.key));
+            let help = format!("keep {}, or {}", keep(one), keep(other));
             two_sources(one, other, report).with_help(help);
         }
         ([one], [other, ..]) => {
@@ -55,6 +68,15 @@ fn check(section: &mut Section<'_>, report: &mut Report) {
         _ => {}
     }
     section.check_later(&[], report);
+}
+
+/// What a source is good for.
+fn effect(key: &str) -> &'static str {
+    match key {
+        SENTINEL => "and it lists the nodes",
+        shard_options::KEY => "and the keys are spread over them",
+        _ => "and the nodes are those of one primary",
+    }
 }
 
 fn two_sources<'r>(one: &Field, other: &Field, report: &'r mut Report) -> &'r mut Diagnostic {

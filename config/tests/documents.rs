@@ -36,18 +36,38 @@ fn the_sample_file_means_the_defaults() {
 /// What is commented out is an example that works.
 #[test]
 fn the_sample_file_loads_with_every_example() {
-    let pool = uncommented(|line| line.starts_with("servers = "));
+    let mut header = String::new();
+    let mut within = |line: &str| {
+        if line.starts_with('[') {
+            header = line.to_owned();
+        }
+        header.clone()
+    };
+    let pool = uncommented(|line| {
+        let header = within(line);
+        header.starts_with("[pool.main.shards")
+            || (header == "[pool.main]" && line.starts_with("servers = "))
+    });
     let config::Source::Sentinel(sentinel) = &pool.source else { panic!("{pool:?}") };
     assert_eq!((&*sentinel.master, sentinel.sentinels.len()), ("mymaster", 3));
     let credentials = sentinel.credentials.as_ref().unwrap();
     assert_eq!(credentials.username.as_deref(), Some("sentinel-user"));
     assert!(sentinel.tls.is_some() && pool.upstream.tls.is_some() && pool.listeners[0].tls);
-    // The other source, in the place of the table.
-    let mut in_table = false;
+    // The other sources, in the place of the table.
     let pool = uncommented(|line| {
-        in_table = line.starts_with("[pool.main.sentinel") || (in_table && !line.starts_with('['));
-        in_table
+        let header = within(line);
+        header.starts_with("[pool.main.sentinel")
+            || (header == "[pool.main]" && line.starts_with("servers = "))
+            || (line.starts_with("size = "))
+            || line.starts_with("min_shards = ")
     });
+    let config::Source::Shards(shards) = &pool.source else { panic!("{pool:?}") };
+    assert_eq!((&*shards.members[1].name, shards.members.len()), ("server2", 3));
+    let pool = uncommented(|line| {
+        let header = within(line);
+        header.starts_with("[pool.main.sentinel") || header.starts_with("[pool.main.shards")
+    });
+    assert_eq!((&*pool.routes[0].prefix, pool.routes.len()), ("user:", 1));
     assert_eq!(pool.servers().len(), 3);
     assert_eq!(pool.nodes.keys().collect::<Vec<_>>(), ["10.0.0.3:6379"]);
     assert_eq!(pool.zone.as_deref(), Some("eu-west-1a"));
@@ -67,7 +87,11 @@ fn uncommented(mut leave_out: impl FnMut(&str) -> bool) -> config::Pool {
         _ => line,
     });
     let lines: Vec<&str> = lines.filter(|line| !leave_out(line)).collect();
-    let mut loaded = config::load("sample", &lines.join("\n"), &CONTEXT)
+    let mut text = lines.join("\n");
+    for other in ["users", "old", "shadow"] {
+        text += &format!("\n[pool.{other}]\nservers = [\"10.1.0.1:6379\"]\n");
+    }
+    let mut loaded = config::load("sample", &text, &CONTEXT)
         .unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     loaded.config.pools.remove(0)
 }

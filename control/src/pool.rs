@@ -85,6 +85,10 @@ impl Pool {
                 let servers = settings::servers(config, servers);
                 (PoolState::new(Arc::clone(&name), settings, servers, ids, seed), None)
             }
+            // Not run yet: `redkeel run` refuses them.
+            Source::Shards(_) | Source::Routes => {
+                (PoolState::new(Arc::clone(&name), settings, Vec::new(), ids, seed), None)
+            }
             Source::Sentinel(sentinel) => {
                 let sentinels = settings::sentinels(config, sentinel);
                 let state =

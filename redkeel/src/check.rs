@@ -13,22 +13,52 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
     complain(&source::render(&loaded.warnings));
     let pools = &loaded.config.pools;
     let listeners: usize = pools.iter().map(|pool| pool.listeners.len()).sum();
-    let servers: usize = pools.iter().map(|pool| pool.servers().len()).sum();
-    let sentinels: usize = pools.iter().map(|pool| sentinels(&pool.source)).sum();
+    let routes: usize = pools.iter().map(|pool| pool.routes.len()).sum();
+    let sources = pools.iter().map(|pool| Counts::of(&pool.source));
+    let counts = sources.fold(Counts::default(), Counts::and);
     let mut parts = vec![counted(pools.len(), "pool"), counted(listeners, "listener")];
-    if servers > 0 {
-        parts.push(counted(servers, "server"));
-    }
-    if sentinels > 0 {
-        parts.push(counted(sentinels, "Sentinel"));
+    for (number, noun) in [
+        (routes, "route"),
+        (counts.shards, "shard"),
+        (counts.servers, "server"),
+        (counts.sentinels, "Sentinel"),
+    ] {
+        if number > 0 {
+            parts.push(counted(number, noun));
+        }
     }
     print(&format!("{}: right: {}\n", args.file.display(), parts.join(", ")))
 }
 
-fn sentinels(source: &Source) -> usize {
-    match source {
-        Source::Servers(_) => 0,
-        Source::Sentinel(sentinel) => sentinel.sentinels.len(),
+/// What a source of nodes names.
+#[derive(Default)]
+struct Counts {
+    shards: usize,
+    servers: usize,
+    sentinels: usize,
+}
+
+impl Counts {
+    fn of(source: &Source) -> Self {
+        let none = Self::default();
+        match source {
+            Source::Servers(servers) => Self { servers: servers.len(), ..none },
+            Source::Sentinel(sentinel) => Self { sentinels: sentinel.sentinels.len(), ..none },
+            Source::Shards(shards) => Self {
+                shards: shards.members.len(),
+                servers: shards.members.iter().map(|shard| shard.servers.len()).sum(),
+                ..none
+            },
+            Source::Routes => none,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            shards: self.shards + other.shards,
+            servers: self.servers + other.servers,
+            sentinels: self.sentinels + other.sentinels,
+        }
     }
 }
 

@@ -50,7 +50,11 @@ fn fixed(config: &Config) -> u64 {
         let lanes = config.workers * pool.upstream.connections * 2;
         let (nodes, sentinels) = match &pool.source {
             Source::Servers(servers) => (servers.len(), 0),
+            Source::Shards(shards) => {
+                (shards.members.iter().map(|shard| shard.servers.len()).sum(), 0)
+            }
             Source::Sentinel(_) => (LISTED_NODES, SENTINELS),
+            Source::Routes => (0, 0),
         };
         (nodes * (lanes + 1) + 2 * sentinels + pool.listeners.len()) as u64
     });

@@ -32,7 +32,7 @@ impl Pools {
         for pool in &config.pools {
             let sentinels = match &pool.source {
                 Source::Sentinel(sentinel) => sentinel.tls.as_ref(),
-                Source::Servers(_) => None,
+                Source::Servers(_) | Source::Shards(_) | Source::Routes => None,
             };
             let client = |settings| Client::new(settings).map(Arc::new);
             let tls = PoolTls {

@@ -7,7 +7,9 @@ pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod pool;
 pub(crate) mod root;
+pub(crate) mod routes;
 pub(crate) mod sentinel;
+pub(crate) mod shards;
 pub(crate) mod timing;
 pub(crate) mod tls;
 pub(crate) mod upstream;
@@ -87,15 +89,19 @@ pub(crate) enum Presence {
 }
 
 /// In the order of the reference.
-pub(crate) static TABLES: [&OptionTable; 16] = [
+pub(crate) static TABLES: [&OptionTable; 20] = [
     &root::TABLE,
     &root::LOG,
     &root::DNS,
     &root::ADMIN,
     &pool::TABLE,
     &listener::TABLE,
+    &shards::TABLE,
+    &shards::SHARD,
     &sentinel::TABLE,
     &tls::SENTINELS,
+    &routes::TABLE,
+    &routes::MIRROR_TABLE,
     &pool::NODE,
     &timing::HEALTH,
     &timing::TIMEOUTS,
@@ -207,7 +213,7 @@ mod tests {
     use crate::secret::NoSecrets;
 
     /// Every option, by its table, with a value that is not its default.
-    const OTHERS: [(&str, &[(&str, &str)]); 15] = [
+    const OTHERS: [(&str, &[(&str, &str)]); 17] = [
         ("", &[("workers", "7"), ("drain_timeout", "'1s'")]),
         ("log", &[("level", "'debug'"), ("format", "'json'")]),
         ("dns", &[("servers", "['10.0.0.53', '[::1]:5353']")]),
@@ -241,6 +247,29 @@ mod tests {
             ],
         ),
         ("pool.NAME.sentinel.tls", SERVER_OTHERS),
+        (
+            "pool.NAME.shards",
+            &[
+                ("servers", "['10.0.0.1:6379', '10.0.0.2:1']"),
+                ("distribution", "'modula'"),
+                ("hash", "'md5'"),
+                ("hash_tag", "'none'"),
+                ("char_sign", "'unsigned'"),
+                ("size", "5"),
+                ("on_shard_down", "'rehash'"),
+                ("min_shards", "1\non_shard_down = 'rehash'"),
+                ("msetnx", "'allow'"),
+            ],
+        ),
+        (
+            "[pool.NAME.routes]",
+            &[
+                ("prefix", "'x'"),
+                ("pool", "'other'"),
+                ("reads", "'other'"),
+                ("mirror", "{ pool = 'other' }"),
+            ],
+        ),
         (
             "pool.NAME.health",
             &[
@@ -319,7 +348,8 @@ mod tests {
         text.push_str("[pool.main]\n");
         for (required, value) in [("listen", "'127.0.0.1:6379'"), ("servers", "['10.0.0.1:6379']")]
         {
-            let replaced = path.starts_with("pool.NAME.sentinel") && required == "servers";
+            let replaces = path.starts_with("pool.NAME.sentinel") || path == "pool.NAME.shards";
+            let replaced = replaces && required == "servers";
             if (path, key) != ("pool.NAME", required) && !replaced {
                 text.push_str(&format!("{required} = {value}\n"));
             }
@@ -346,6 +376,15 @@ mod tests {
                     text.push_str(&format!("[{header}]\n"));
                 }
                 text.push_str(&line);
+                if path == "pool.NAME.shards" && key != "servers" {
+                    text.push_str("servers = ['10.0.0.1:6379']\n");
+                }
+                if path.contains("routes") {
+                    let prefix = if key == "prefix" { "" } else { "prefix = 'a'\n" };
+                    text.push_str(&format!(
+                        "{prefix}[pool.other]\nlisten = '127.0.0.1:2'\nservers = ['10.0.0.9:1']\n"
+                    ));
+                }
                 if path.contains("USER") && key != "password" {
                     text.push_str("password = 'x'\n");
                 }
@@ -379,6 +418,15 @@ mod tests {
             assert_eq!(variant.name, variant.value.as_str());
         }
         for variant in pool::BALANCE.kind.variants {
+            assert_eq!(variant.name, variant.value.as_str());
+        }
+        for variant in shards::DISTRIBUTION.kind.variants {
+            assert_eq!(variant.name, variant.value.as_str());
+        }
+        for variant in shards::HASH.kind.variants {
+            assert_eq!(variant.name, variant.value.as_str());
+        }
+        for variant in shards::CHAR_SIGN.kind.variants {
             assert_eq!(variant.name, variant.value.as_str());
         }
     }

@@ -14,7 +14,7 @@ use routing::Balance;
 pub(crate) static TABLE: OptionTable = OptionTable {
     path: "pool.NAME",
     place: "`[pool.NAME]`",
-    meaning: "A pool: one primary with its replicas, and the addresses at which clients reach them. \
+    meaning: "A pool: one primary with its replicas, or several (`shards`), and the addresses at which clients reach them. \
               Its name has letters, digits, `-` and `_`.",
     options: &[
         &LISTEN,
@@ -31,26 +31,22 @@ pub(crate) static TABLE: OptionTable = OptionTable {
         &DENY,
         &ZONE,
     ],
-    tables: &["sentinel", "nodes", "health", "timeouts", "limits", "upstream", "tls", "users"],
-    later: &[
-        Later {
-            key: "cluster",
-            instead: "a pool is one primary with its replicas: `servers`",
-            harmless: never,
-        },
-        Later {
-            key: "shards",
-            instead: "a pool is one primary with its replicas: `servers`",
-            harmless: never,
-        },
+    tables: &[
+        "shards", "sentinel", "routes", "nodes", "health", "timeouts", "limits", "upstream", "tls",
+        "users",
     ],
+    later: &[Later {
+        key: "cluster",
+        instead: "name the nodes of one primary: `servers`; or let Redkeel spread the keys: `shards`",
+        harmless: never,
+    }],
 };
 
 /// What says where a pool's nodes come from.
-pub(crate) const SOURCES: [&str; 2] = ["servers", "sentinel"];
+pub(crate) const SOURCES: [&str; 3] = ["servers", "shards", "sentinel"];
 
 /// What will say so in later versions.
-pub(crate) const LATER_SOURCES: [&str; 2] = ["cluster", "shards"];
+pub(crate) const LATER_SOURCES: [&str; 1] = ["cluster"];
 
 pub(crate) static LISTEN: Optional<Listeners> = Optional {
     key: "listen",
@@ -58,7 +54,7 @@ pub(crate) static LISTEN: Optional<Listeners> = Optional {
     absent: None,
     example: "\"127.0.0.1:6379\"",
     meaning: "Where clients connect.",
-    more: "",
+    more: "A pool that only `routes` of others lead to needs none.",
 };
 
 pub(crate) static MODE: Setting<Choice<ModeName>> = Setting {
@@ -74,7 +70,7 @@ pub(crate) static SERVERS: Optional<Servers> = Optional {
     kind: Servers,
     absent: None,
     example: "[\"10.0.0.1:6379\", \"10.0.0.2:6379\", \"10.0.0.3:6379\"]",
-    meaning: "The nodes, where no `sentinel` tells them.",
+    meaning: "The nodes, where no `sentinel` tells them and no `shards` have them.",
     more: "Roles are asked for, never configured. A name stands for every address that it resolves to, again and again. \
            `\"srv:_redis._tcp.internal\"` stands for the targets of SRV records: those of the lowest priority, and those \
            of any other as backups; weights of the records are not looked at.",

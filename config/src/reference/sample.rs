@@ -1,6 +1,6 @@
 //! `redkeel.sample.toml`.
 
-use crate::options::{Described, OptionTable, Presence, TABLES, sentinel, tls};
+use crate::options::{Described, OptionTable, Presence, TABLES, routes, sentinel, shards, tls};
 
 const HEAD: &str = "\
 # Every option of Redkeel with its default; docs/configuration.md tells more.
@@ -52,6 +52,8 @@ fn mark(table: &OptionTable) -> &'static str {
     let is_example = table.path.contains("ADDRESS")
         || table.path.contains("USER")
         || table.path == sentinel::TABLE.path
+        || table.path == shards::TABLE.path
+        || table.path == routes::TABLE.path
         || table.path.ends_with(tls::KEY);
     if is_example { "# " } else { "" }
 }
