@@ -130,6 +130,8 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
         pinned,
         subscription_gaps_total,
         stray_pushes_total,
+        mirrors_total,
+        mirrors_dropped_total,
         latency,
         nodes,
     } = pool;
@@ -157,6 +159,8 @@ fn add_pool(total: &mut PoolCounts, pool: &PoolCounts) {
     total.pinned += pinned;
     total.subscription_gaps_total += subscription_gaps_total;
     total.stray_pushes_total += stray_pushes_total;
+    total.mirrors_total += mirrors_total;
+    total.mirrors_dropped_total += mirrors_dropped_total;
     add_latency(&mut total.latency, latency);
     for (id, node) in nodes {
         match total.nodes.iter_mut().find(|(known, _)| known == id) {

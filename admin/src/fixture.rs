@@ -119,6 +119,8 @@ pub(crate) fn counts(factor: u64) -> WorkerCounts {
         pinned: 4,
         subscription_gaps_total: 5,
         stray_pushes_total: 8,
+        mirrors_total: 21,
+        mirrors_dropped_total: 22,
         nodes: vec![
             (NodeId(0), node_counts(1)),
             (NodeId(1), node_counts(2)),
@@ -230,6 +232,7 @@ fn pool(name: &str, shard: ShardView) -> PoolView {
     PoolView {
         name: Arc::from(name),
         shards: vec![shard],
+        groups: Vec::new(),
         sentinels: None,
         learned: Arc::new(HashMap::new()),
     }

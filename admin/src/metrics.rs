@@ -114,7 +114,7 @@ impl Page {
 
 type PoolReading = (&'static Metric, fn(&PoolCounts) -> u64);
 
-const POOL_READINGS: [PoolReading; 19] = [
+const POOL_READINGS: [PoolReading; 21] = [
     (&names::POOL_CLIENTS, |pool| pool.clients),
     (&names::POOL_CLIENTS_ACCEPTED, |pool| pool.clients_total),
     (&names::POOL_CLIENTS_REFUSED, |pool| pool.clients_refused_total),
@@ -134,6 +134,8 @@ const POOL_READINGS: [PoolReading; 19] = [
     (&names::POOL_PINNED, |pool| pool.pinned),
     (&names::POOL_SUBSCRIPTION_GAPS, |pool| pool.subscription_gaps_total),
     (&names::POOL_STRAY_PUSHES, |pool| pool.stray_pushes_total),
+    (&names::POOL_MIRRORS, |pool| pool.mirrors_total),
+    (&names::POOL_MIRRORS_DROPPED, |pool| pool.mirrors_dropped_total),
 ];
 
 impl Page {
@@ -341,7 +343,9 @@ impl Page {
 
     /// The nodes of all pools. One that the Snapshot no longer has is no longer shown.
     fn nodes(&self) -> impl Iterator<Item = SeenNode<'_>> {
-        self.pools().flat_map(|(pool, pool_counts)| {
+        // Those of other pools are shown with them.
+        let own = self.pools().filter(|(pool, _)| pool.groups.is_empty());
+        own.flat_map(|(pool, pool_counts)| {
             pool.shards.iter().flat_map(move |shard| {
                 shard.nodes.iter().map(move |view| SeenNode {
                     labels: [&pool.name, &view.name],

@@ -177,6 +177,10 @@ metrics! {
         "Subscribers moved to a new connection, who may have missed messages meanwhile";
     POOL_STRAY_PUSHES = "redkeel_pool_stray_pushes_total", Counter, None, ["pool"],
         "Push messages from nodes that no client asked for, dropped";
+    POOL_MIRRORS = "redkeel_pool_mirrors_total", Counter, None, ["pool"],
+        "Commands of the pool's clients that were copied to a mirror";
+    POOL_MIRRORS_DROPPED = "redkeel_pool_mirrors_dropped_total", Counter, None, ["pool"],
+        "Commands that were not copied to a mirror because it was behind";
     POOL_DURATION = "redkeel_pool_command_duration_seconds", Histogram, Seconds, ["pool"],
         "What clients waited for: from a command's arrival to its reply's";
 

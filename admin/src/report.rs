@@ -10,6 +10,7 @@ use crate::counts;
 use crate::latency::{between, percentiles};
 use crate::sampler::Window;
 use crate::serve::BoundListener;
+use crate::serving::takes_writes;
 use crate::status::{
     ClientsStatus, HeldStatus, LatencyStatus, ListenerStatus, NodeStatus, PoolStatus,
     SentinelStatus, SentinelsStatus, Status, WorkerStatus,
@@ -80,7 +81,8 @@ fn pool(
 ) -> PoolStatus {
     let counts = change.later;
     let listeners = facts.listeners.iter().filter(|listener| listener.pool == id);
-    let shard = view.shards.first();
+    let is_front = !view.groups.is_empty();
+    let shard = view.shards.first().filter(|_| !is_front);
     let primary = shard.and_then(|shard| shard.node(shard.primary?));
     PoolStatus {
         name: view.name.to_string(),
@@ -90,10 +92,21 @@ fn pool(
                 mode: listener.mode.as_str().to_owned(),
             })
             .collect(),
-        source: if view.sentinels.is_some() { "sentinel" } else { "servers" }.to_owned(),
+        source: match &view.sentinels {
+            _ if is_front => "pools",
+            Some(_) => "sentinel",
+            None => "servers",
+        }
+        .to_owned(),
+        groups: view
+            .groups
+            .iter()
+            .filter_map(|group| facts.snapshot.pool(*group))
+            .map(|group| group.name.to_string())
+            .collect(),
         sentinels: view.sentinels.as_deref().map(sentinels),
         primary: primary.map(|node| node.name.to_string()),
-        why: shard.map_or_else(String::new, |shard| shard.why.to_string()),
+        why: shard.map_or_else(|| serving(view), |shard| shard.why.to_string()),
         writes_held: shard.and_then(|shard| shard.writes_held.as_deref().map(str::to_owned)),
         since_seconds: shard.map_or(0.0, |shard| seconds(facts.now, shard.since)),
         clients: ClientsStatus {
@@ -116,7 +129,7 @@ fn pool(
             .collect(),
         retries: counts.retries_total,
         latency: change.latency(|pool| &pool.latency),
-        nodes: nodes(facts.now, view, change),
+        nodes: if is_front { Vec::new() } else { nodes(facts.now, view, change) },
     }
 }
 
@@ -140,6 +153,15 @@ fn sentinels(view: &SentinelsView) -> SentinelsStatus {
         why: view.why.to_string(),
         sentinels: view.sentinels.iter().map(one).collect(),
     }
+}
+
+/// How many of the groups take writes, where a pool has several.
+fn serving(view: &PoolView) -> String {
+    if view.groups.is_empty() {
+        return String::new();
+    }
+    let serving = view.shards.iter().filter(|shard| takes_writes(shard)).count();
+    format!("{serving} of {} groups take writes", view.shards.len())
 }
 
 fn nodes(now: Time, view: &PoolView, change: &Change<'_, PoolCounts>) -> Vec<NodeStatus> {

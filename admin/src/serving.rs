@@ -37,7 +37,7 @@ pub(crate) fn pool_takes_reads(view: &PoolView, reads: Reads) -> bool {
     !view.shards.is_empty() && view.shards.iter().all(|shard| takes_reads(shard, reads))
 }
 
-fn takes_writes(shard: &ShardView) -> bool {
+pub(crate) fn takes_writes(shard: &ShardView) -> bool {
     shard.primary.and_then(|id| shard.node(id)).is_some_and(|node| node.health == Health::Up)
 }
 

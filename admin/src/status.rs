@@ -41,9 +41,12 @@ pub struct PoolStatus {
     pub name: String,
     /// Where clients connect to.
     pub listeners: Vec<ListenerStatus>,
-    /// Where its nodes come from: servers or sentinel.
+    /// Where its nodes come from: servers or sentinel; pools, where others have them.
     #[serde(default)]
     pub source: String,
+    /// The pools that serve its clients, where it has no nodes of its own: its shards, and those that its routes lead to.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// What the Sentinels say; null where the nodes come from elsewhere.
     #[serde(default)]
     pub sentinels: Option<SentinelsStatus>,

@@ -121,6 +121,16 @@ pub fn visit_keys<'a>(
     Line { argc, arg: &arg }.visit(command, &mut visit)
 }
 
+/// The index of the only key of a command that never has another one.
+pub const fn only_key(command: &Command) -> Option<usize> {
+    match command.keys {
+        Keys::At(KeySpec::Range { first, last, .. }) if last > 0 && first == last as u8 => {
+            Some(first as usize)
+        }
+        _ => None,
+    }
+}
+
 /// The index of the first key, or none; it looks no further, so it is cheap.
 pub fn first_key<'a>(
     command: &Command,

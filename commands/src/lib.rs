@@ -26,6 +26,6 @@ pub use command::Command;
 pub use flags::Flags;
 pub use grants::{Grants, Rule, RuleError};
 pub use idempotent::idempotent;
-pub use keys::{KeyError, KeySpec, Keys, first_key, keys, visit_keys};
+pub use keys::{KeyError, KeySpec, Keys, first_key, keys, only_key, visit_keys};
 pub use kind::{Kind, SubscribeKind};
 pub use lookup::{all, lookup};

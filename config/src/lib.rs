@@ -9,6 +9,7 @@
 mod arguments;
 mod bounds;
 mod diagnostics;
+mod groups;
 mod hidden;
 mod kinds;
 mod listeners;
@@ -36,6 +37,7 @@ mod users;
 
 pub use arguments::{Overrides, from_command_line};
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use groups::{group_name, own_group_name};
 pub use load::{Context, Loaded, load};
 pub use model::{
     Admin, Auth, Certificate, ClientTls, Config, Credentials, Dns, Endpoint, Health, Limits,

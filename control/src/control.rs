@@ -9,7 +9,7 @@ use config::Config;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use topology::{
-    Evidence, NodeIds, PoolId, Published, Snapshot, SwitchoverDesk, SwitchoverOrder,
+    Evidence, NodeIds, PoolId, PoolView, Published, Snapshot, SwitchoverDesk, SwitchoverOrder,
     SwitchoverReport, Time,
 };
 
@@ -32,6 +32,8 @@ pub struct Control {
     published: Arc<Published>,
     version: u64,
     pools: Vec<Pool>,
+    /// Pools without nodes of their own, and the groups that serve their clients, as indices of `pools`.
+    fronts: Vec<(usize, Vec<usize>)>,
     ids: NodeIds,
     evidence: mpsc::Receiver<Evidence>,
     /// How many data-plane threads tell that they hold writes.
@@ -60,6 +62,8 @@ impl Control {
             Pool::new(PoolId(id), pool, tls, resolver.clone(), &mut ids)
         };
         let pools = pools.map(pool).collect();
+        let fronts = (0..config.pools.len()).map(|front| (front, config.groups_of(front)));
+        let fronts = fronts.filter(|(_, groups)| !groups.is_empty()).collect();
         let (sender, evidence) = EvidenceSender::channel();
         let version = published.version();
         let _evidence_sender = sender.clone();
@@ -69,6 +73,7 @@ impl Control {
             published,
             version,
             pools,
+            fronts,
             ids,
             evidence,
             workers: config.workers.max(1),
@@ -173,7 +178,10 @@ impl Control {
         for pool in &mut self.pools {
             pool.published(self.version);
         }
-        let pools = self.pools.iter().map(|pool| Arc::clone(pool.view())).collect();
+        let mut pools: Vec<_> = self.pools.iter().map(|pool| Arc::clone(pool.view())).collect();
+        for (front, groups) in &self.fronts {
+            pools[*front] = Arc::new(joined(&pools, *front, groups));
+        }
         self.published.publish(Arc::new(Snapshot { version: self.version, pools }));
     }
 }
@@ -190,5 +198,17 @@ fn pass_on_panic(ended: Result<(), JoinError>) {
         && error.is_panic()
     {
         panic::resume_unwind(error.into_panic());
+    }
+}
+
+/// The view of a pool whose clients these groups serve.
+fn joined(pools: &[Arc<PoolView>], front: usize, groups: &[usize]) -> PoolView {
+    let views = || groups.iter().map(|group| &pools[*group]);
+    PoolView {
+        name: Arc::clone(&pools[front].name),
+        shards: views().flat_map(|view| view.shards.iter().cloned()).collect(),
+        groups: groups.iter().map(|group| PoolId(*group as u32)).collect(),
+        sentinels: None,
+        learned: views().next().map_or_else(Arc::default, |view| Arc::clone(&view.learned)),
     }
 }

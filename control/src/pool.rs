@@ -85,7 +85,7 @@ impl Pool {
                 let servers = settings::servers(config, servers);
                 (PoolState::new(Arc::clone(&name), settings, servers, ids, seed), None)
             }
-            // Not run yet: `redkeel run` refuses them.
+            // Its groups have the nodes.
             Source::Shards(_) | Source::Routes => {
                 (PoolState::new(Arc::clone(&name), settings, Vec::new(), ids, seed), None)
             }

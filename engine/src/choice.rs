@@ -122,6 +122,7 @@ mod tests {
         pool.update(&PoolView {
             name: "main".into(),
             shards: vec![shard],
+            groups: Vec::new(),
             sentinels: None,
             learned: Arc::default(),
         });

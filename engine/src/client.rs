@@ -13,6 +13,7 @@ use config::Mode;
 use crate::buffer::Output;
 use crate::conn::Caller;
 use crate::desk::Inquiry;
+use crate::front::Side;
 use crate::slots::Key;
 use crate::tracking::Receiver;
 use crate::window::Window;
@@ -68,6 +69,8 @@ pub(crate) struct Client {
     pub(crate) last_output: Time,
     pub(crate) trouble: Option<Box<Trouble>>,
     pub(crate) special: Option<Box<Special>>,
+    /// Its part in a client of several shards.
+    pub(crate) side: Side,
 }
 
 /// Where a client's commands are.
@@ -280,6 +283,48 @@ impl Special {
 }
 
 impl Client {
+    /// One that has just connected.
+    pub(crate) fn new(
+        id: u64,
+        pool: usize,
+        mode: Mode,
+        caller: Caller,
+        talk: Conversation,
+        now: Time,
+    ) -> Self {
+        Self {
+            id,
+            pool,
+            mode,
+            caller,
+            born: now,
+            last_command: None,
+            talk,
+            input: Vec::new(),
+            partial: None,
+            output: Output::default(),
+            bound: None,
+            unanswered: 0,
+            window: Window::new(),
+            behind_write: false,
+            for_primary: 0,
+            parked: Parked::No,
+            state: State::Open,
+            paused: false,
+            ended: false,
+            dirty: false,
+            queued: false,
+            listed: false,
+            armed: Time::MAX,
+            last_write: None,
+            last_input: now,
+            last_output: now,
+            trouble: None,
+            special: None,
+            side: Side::Whole,
+        }
+    }
+
     /// Nothing is unanswered any more: what has come by now was sent before those answers were seen.
     pub(crate) fn note_pipelined(&mut self) {
         if self.behind_write {

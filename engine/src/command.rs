@@ -324,6 +324,11 @@ impl Engine {
         }
         debug_assert!(client.output.uncommitted().is_empty(), "our replies stand between others");
         let protocol = client.talk.standing.protocol;
+        if client.front().is_some_and(|front| !front.owed.is_empty() || front.amid.is_some()) {
+            let mut bytes = Vec::new();
+            write(&mut bytes, protocol);
+            return self.owe_ours(key, bytes);
+        }
         write(client.output.buffer(&mut self.buffers), protocol);
         client.output.commit();
         self.touch_client(key);

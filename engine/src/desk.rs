@@ -11,8 +11,9 @@ use topology::{
 };
 
 use crate::Engine;
-use crate::client::Parked;
+use crate::client::{Client, Parked};
 use crate::conn::{Action, ConnId};
+use crate::front::{Owed, Owing};
 use crate::input::Step;
 use crate::slots::Key;
 use crate::upstream::PendingKind;
@@ -64,6 +65,24 @@ impl Asked {
     pub(crate) fn found(&self) -> u64 {
         self.report.count
     }
+}
+
+/// The same kind of command, in a form that does nothing.
+fn harmless(request: &ClientsRequest) -> Vec<u8> {
+    let words: &[&[u8]] = match request {
+        // It also knows who there is.
+        ClientsRequest::Kill { filter: ClientFilter { user: Some(user), .. }, .. } => {
+            &[b"CLIENT", b"KILL", b"USER", user, b"ID", NOBODY]
+        }
+        ClientsRequest::List(_) => &[b"CLIENT", b"LIST", b"ID", NOBODY],
+        ClientsRequest::Kill { .. } => &[b"CLIENT", b"KILL", b"ID", NOBODY],
+        ClientsRequest::Unblock { .. } => &[b"CLIENT", b"UNBLOCK", NOBODY],
+        // Without a number it pauses nothing.
+        ClientsRequest::Pause { .. } | ClientsRequest::Unpause => &[b"CLIENT", b"PAUSE", b"-"],
+    };
+    let mut command = Vec::new();
+    resp::write_command(&mut command, words);
+    command
 }
 
 impl Engine {
@@ -119,34 +138,41 @@ impl Engine {
 
     /// Sends the node the same kind of command, in a form that does nothing.
     fn ask_permission(&mut self, key: Key, request: &ClientsRequest) -> Step {
+        if self.clients.get(key).is_some_and(Client::is_front) {
+            return self.ask_leg_permission(key, request);
+        }
         let home = self.home(key);
         let upstream = match self.pin(key, home) {
             Ok(upstream) => upstream,
             Err(why) => return self.no_way(key, home, why),
         };
-        let words: &[&[u8]] = match request {
-            // It also knows who there is.
-            ClientsRequest::Kill { filter: ClientFilter { user: Some(user), .. }, .. } => {
-                &[b"CLIENT", b"KILL", b"USER", user, b"ID", NOBODY]
-            }
-            ClientsRequest::List(_) => &[b"CLIENT", b"LIST", b"ID", NOBODY],
-            ClientsRequest::Kill { .. } => &[b"CLIENT", b"KILL", b"ID", NOBODY],
-            ClientsRequest::Unblock { .. } => &[b"CLIENT", b"UNBLOCK", NOBODY],
-            // Without a number it pauses nothing.
-            ClientsRequest::Pause { .. } | ClientsRequest::Unpause => &[b"CLIENT", b"PAUSE", b"-"],
-        };
-        let mut command = Vec::new();
-        resp::write_command(&mut command, words);
+        let command = harmless(request);
         self.own_command(key, upstream, &command, 1, PendingKind::Permission);
+        self.wait_for(key, Inquiry::Permission)
+    }
+
+    /// One of the client's legs asks, as it does for any client of its shard.
+    fn ask_leg_permission(&mut self, key: Key, request: &ClientsRequest) -> Step {
+        let place = self.any_place(key);
+        self.feed(key, place, &harmless(request));
+        let at = self.now;
+        self.owe_as(key, Owed { owing: Owing::Permission(place), mute: true, at });
         self.wait_for(key, Inquiry::Permission)
     }
 
     /// The node has answered to that.
     pub(crate) fn permission(&mut self, key: Key, len: usize) {
+        let Some(client) = self.clients.get(key) else {
+            return;
+        };
+        let reply = client.output.tail(len).to_vec();
+        self.permission_of(key, &reply);
+    }
+
+    pub(crate) fn permission_of(&mut self, key: Key, reply: &[u8]) {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
-        let reply = client.output.tail(len);
         let refusals: [&[u8]; 3] = [b"-NOPERM", b"-NOAUTH", NO_SUCH_USER];
         let refused = refusals.iter().any(|start| reply.starts_with(start));
         let answer = if refused { Inquiry::Refused(reply.to_vec()) } else { Inquiry::Permitted };

@@ -1,7 +1,6 @@
 //! The end: what is in flight is answered, everyone else is let go.
 
 use crate::Engine;
-use crate::conn::{Action, ConnId};
 use crate::slots::Key;
 
 impl Engine {
@@ -22,11 +21,10 @@ impl Engine {
     pub(crate) fn close_if_idle(&mut self, key: Key) {
         let idle = self.clients.get(key).is_some_and(|client| {
             let raw = matches!(client.mode, config::Mode::Tcp(_));
-            !raw && client.is_idle()
+            !raw && !client.is_leg() && client.is_idle()
         });
         if idle {
-            self.actions.push(Action::Close(ConnId::client(key)));
-            self.client_closed(key);
+            self.close_client(key);
         }
     }
 }

@@ -112,8 +112,7 @@ impl Engine {
         client.armed = topology::Time::MAX;
         if let State::Lingering { until } = client.state {
             if now >= until {
-                self.actions.push(Action::Close(ConnId::client(key)));
-                return self.client_closed(key);
+                return self.close_client(key);
             }
             return self.arm_client(key, until);
         }
@@ -140,8 +139,7 @@ impl Engine {
             let at = client.last_input.max(client.last_output) + idle;
             let waits = client.unanswered > 0 || client.parked == Parked::Pause;
             if now >= at && !waits && !client.is_subscribed() {
-                self.actions.push(Action::Close(ConnId::client(key)));
-                return self.client_closed(key);
+                return self.close_client(key);
             }
             self.arm_client(key, at.max(now + REMIND));
         }
@@ -170,6 +168,7 @@ impl Engine {
         if is_answered {
             // It may linger here; for the node it has gone.
             self.drop_pin(key);
+            self.drop_legs(key);
         }
         if is_drained {
             self.client_drained(key);
@@ -189,9 +188,12 @@ impl Engine {
         // As on a server: an element must not go to someone who is likely to have gone. Half a request is none.
         let blocked = queue
             .is_some_and(|queue| queue.iter().any(|pending| pending.kind == PendingKind::Blocking));
-        if raw || blocked || client.is_streaming() {
-            self.actions.push(Action::Close(ConnId::client(key)));
-            return self.client_closed(key);
+        let streaming =
+            client.is_streaming() || client.front().is_some_and(|own| own.streaming.is_some());
+        let blocked =
+            blocked || self.clients.get(key).is_some_and(|own| self.front_is_blocked(own));
+        if raw || blocked || streaming {
+            return self.close_client(key);
         }
         self.close_if_served(key);
     }
@@ -200,17 +202,20 @@ impl Engine {
     pub(crate) fn close_if_served(&mut self, key: Key) {
         let served = self.clients.get(key).is_some_and(|client| {
             let waits = client.state == State::Open && client.parked != Parked::No;
-            client.ended && client.unanswered == 0 && client.output.unsent() == 0 && !waits
+            !client.is_leg()
+                && client.ended
+                && client.unanswered == 0
+                && client.output.unsent() == 0
+                && !waits
         });
         if served {
-            self.actions.push(Action::Close(ConnId::client(key)));
-            self.client_closed(key);
+            self.close_client(key);
         }
     }
 
     /// Everything written to the client has left.
     pub(crate) fn client_drained(&mut self, key: Key) {
-        let Some(client) = self.clients.get_mut(key) else {
+        let Some(client) = self.clients.get_mut(key).filter(|client| !client.is_leg()) else {
             return;
         };
         if client.ended {
@@ -228,6 +233,11 @@ impl Engine {
 
     /// A client's connection is gone.
     pub(crate) fn client_closed(&mut self, key: Key) {
+        self.drop_legs(key);
+        self.forget_client(key);
+    }
+
+    pub(crate) fn forget_client(&mut self, key: Key) {
         self.unhold(key);
         self.unstall(key);
         self.leave_hub(key);
@@ -235,7 +245,11 @@ impl Engine {
             return;
         };
         let pool = &mut self.pools[client.pool];
-        pool.counts.clients = pool.counts.clients.saturating_sub(1);
+        if client.is_leg() {
+            self.legs -= 1;
+        } else {
+            pool.counts.clients = pool.counts.clients.saturating_sub(1);
+        }
         if let Some(bound) = client.bound.filter(|bound| bound.pinned) {
             // Blocked, watching, subscribed or in a transaction: the node must forget that at once, lest it pop an
             // element for someone who has gone.

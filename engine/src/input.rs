@@ -38,8 +38,10 @@ impl Engine {
         if let Mode::Tcp(_) = client.mode {
             return self.raw_from_client(key, data);
         }
+        let is_front = client.is_front();
         if client.input.is_empty() && client.parked == Parked::No && !client.is_orphaned() {
-            let used = self.consume(key, data);
+            let used =
+                if is_front { self.front_consume(key, data) } else { self.consume(key, data) };
             if let (Some(client), Some(rest)) = (self.clients.get_mut(key), data.get(used..))
                 && !rest.is_empty()
             {
@@ -72,6 +74,9 @@ impl Engine {
         if let (Parked::Hold, Some(trouble)) = (client.parked, client.trouble.as_deref_mut()) {
             trouble.concerned = client.input.len();
         }
+        if client.is_front() {
+            return self.front_go_on(key);
+        }
         client.parked = Parked::No;
         self.unhold(key);
         // What it is owed waits for no connection.
@@ -101,6 +106,7 @@ impl Engine {
         }
         self.balance_reading(key);
         self.close_if_served(key);
+        self.leg_took(key);
     }
 
     /// Handles what can be handled of `input`; returns how many bytes are used up.
@@ -305,7 +311,8 @@ impl Engine {
             return;
         };
         let full = client.parked != Parked::No && client.input.len() >= INPUT_FULL;
-        if full != client.paused {
+        // What a leg has waiting holds up its client, which looks at that itself.
+        if full != client.paused && !client.is_leg() {
             client.paused = full;
             let conn = ConnId::client(key);
             self.actions.push(if full { Action::Pause(conn) } else { Action::Resume(conn) });

@@ -22,6 +22,7 @@ mod desk;
 mod dispatch;
 mod drain;
 mod effects;
+mod front;
 mod gather;
 mod hold;
 mod hub;
@@ -63,13 +64,13 @@ use session::Standing;
 use topology::{Handshake, PeerMail, PoolId, Snapshot, Time, WorkerCounts};
 
 use crate::buffer::BufferPool;
-use crate::client::{Client, Parked, State};
+use crate::client::Client;
 use crate::dispatch::Request;
+use crate::front::{Front, Side, Territory};
 use crate::pool::Pool;
 use crate::slots::{Key, Slots};
 use crate::timers::Timers;
 use crate::upstream::Upstream;
-use crate::window::Window;
 
 pub use conn::{Action, Caller, ConnId, Gone, TurnedAway};
 pub use session::LoginFailures;
@@ -87,6 +88,10 @@ pub struct Engine {
     dirty: Vec<ConnId>,
     /// Clients to go on with before the turn ends.
     ready: Vec<Key>,
+    /// Legs that have something to hand over before the turn ends.
+    fed: Vec<Key>,
+    /// How many legs there are among the clients.
+    legs: usize,
     standings: HashSet<Rc<Standing>>,
     scanner: RequestScanner,
     /// Looks ahead for the EXEC of a MULTI.
@@ -141,7 +146,9 @@ impl Engine {
     pub fn new(settings: &Settings) -> Self {
         let mut random = fastrand::Rng::with_seed(settings.seed);
         let pools = settings.pools.iter().zip(0..).map(|(pool, id)| {
-            Pool::new(PoolId(id), Arc::clone(pool), settings.workers, random.u64(..))
+            let mut own = Pool::new(PoolId(id), Arc::clone(pool), settings.workers, random.u64(..));
+            own.territory = Territory::of(pool, &settings.pools);
+            own
         });
         Self {
             now: Time::ZERO,
@@ -153,6 +160,8 @@ impl Engine {
             actions: Vec::new(),
             dirty: Vec::new(),
             ready: Vec::new(),
+            fed: Vec::new(),
+            legs: 0,
             standings: HashSet::new(),
             scanner: RequestScanner::new(),
             ahead: RequestScanner::new(),
@@ -188,10 +197,14 @@ impl Engine {
     pub fn snapshot(&mut self, snapshot: &Snapshot) {
         self.snapshot_version = snapshot.version;
         for index in 0..self.pools.len() {
-            if let Some(view) = snapshot.pools.get(index) {
+            // The nodes of others are no nodes of its own.
+            if self.pools[index].territory.is_none()
+                && let Some(view) = snapshot.pools.get(index)
+            {
                 self.apply(index, view);
             }
         }
+        self.update_territories();
     }
 
     /// Another worker has written.
@@ -222,36 +235,11 @@ impl Engine {
         let counts = &mut self.pools[index].counts;
         counts.clients += 1;
         counts.clients_total += 1;
-        let key = self.clients.insert(Client {
-            id,
-            pool: index,
-            mode,
-            caller,
-            born: self.now,
-            last_command: None,
-            talk,
-            input: Vec::new(),
-            partial: None,
-            output: buffer::Output::default(),
-            bound: None,
-            unanswered: 0,
-            window: Window::new(),
-            behind_write: false,
-            for_primary: 0,
-            parked: Parked::No,
-            state: State::Open,
-            paused: false,
-            ended: false,
-            dirty: false,
-            queued: false,
-            listed: false,
-            armed: Time::MAX,
-            last_write: None,
-            last_input: self.now,
-            last_output: self.now,
-            trouble: None,
-            special: None,
-        });
+        let mut client = Client::new(id, index, mode, caller, talk, self.now);
+        if let Some(territory) = &self.pools[index].territory {
+            client.side = Side::Front(Front::of(territory.groups.len()));
+        }
+        let key = self.clients.insert(client);
         let idle = self.pools[index].settings.timeouts.client_idle;
         if !idle.is_zero() {
             self.arm_client(key, self.now + idle);
@@ -333,10 +321,16 @@ impl Engine {
                 timers::Timer::Pause(pool) => self.pause_timer(pool),
             }
         }
-        while let Some(key) = self.ready.pop() {
-            self.go_on(key);
-            if self.draining {
-                self.close_if_idle(key);
+        loop {
+            if let Some(key) = self.ready.pop() {
+                self.go_on(key);
+                if self.draining {
+                    self.close_if_idle(key);
+                }
+            } else if let Some(leg) = self.fed.pop() {
+                self.leg_is_fed(leg);
+            } else {
+                break;
             }
         }
         self.tell_drained();
@@ -369,7 +363,7 @@ impl Engine {
 
     /// How many clients there are.
     pub fn clients(&self) -> usize {
-        self.clients.len()
+        self.clients.len() - self.legs
     }
 
     /// The pool of a client.
@@ -455,7 +449,11 @@ impl Engine {
             && !client.dirty
         {
             client.dirty = true;
-            self.dirty.push(ConnId::client(key));
+            if client.is_leg() {
+                self.fed.push(key);
+            } else {
+                self.dirty.push(ConnId::client(key));
+            }
         }
     }
 

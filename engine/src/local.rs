@@ -19,7 +19,7 @@ use crate::slots::Key;
 use crate::upstream::PendingKind;
 
 /// In Redis' words (networking.c `helloCommand`).
-const HELLO_NEEDS_LOGIN: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+pub(crate) const HELLO_NEEDS_LOGIN: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
     HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
     the same time";
 

@@ -9,7 +9,6 @@ use topology::ErrorKind;
 use crate::Engine;
 use crate::choice::Wish;
 use crate::client::Bound;
-use crate::conn::{Action, ConnId};
 use crate::connect::IDLE;
 use crate::dispatch::{NoWay, due};
 use crate::input::Step;
@@ -312,8 +311,7 @@ impl Engine {
             }
             // Nobody would be blocked on a server either who has gone.
             PinReason::Blocking { .. } if ended => {
-                self.actions.push(Action::Close(ConnId::client(key)));
-                self.client_closed(key);
+                self.close_client(key);
                 return Step::Done;
             }
             PinReason::Blocking { reads_only } => {

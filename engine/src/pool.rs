@@ -13,6 +13,7 @@ use topology::{
 };
 
 use crate::budget::Budget;
+use crate::front::Territory;
 use crate::hub::Hub;
 use crate::pause::Pause;
 use crate::release::Release;
@@ -60,6 +61,8 @@ pub(crate) struct Pool {
     pub(crate) standing: Rc<Standing>,
     pub(crate) balancer: Balancer,
     pub(crate) candidates: Vec<Candidate>,
+    /// Where its commands go, if not to nodes of its own.
+    pub(crate) territory: Option<Territory>,
 }
 
 /// One node in one worker.
@@ -255,6 +258,7 @@ impl Pool {
             standing: Rc::new(Standing { login, ..Standing::default() }),
             balancer: Balancer::new(settings.balance, seed),
             candidates: Vec::new(),
+            territory: None,
             settings,
         }
     }

@@ -354,8 +354,7 @@ impl Engine {
 
     fn close_slow_or_broken(&mut self, client_key: Key) {
         if self.clients.get(client_key).is_some() {
-            self.actions.push(Action::Close(ConnId::client(client_key)));
-            self.client_closed(client_key);
+            self.close_client(client_key);
         }
     }
 }

@@ -116,7 +116,11 @@ impl Engine {
         }
         if !client.dirty {
             client.dirty = true;
-            self.dirty.push(ConnId::client(client_key));
+            if client.is_leg() {
+                self.fed.push(client_key);
+            } else {
+                self.dirty.push(ConnId::client(client_key));
+            }
         }
         let taken = self.now.since(front.at);
         let micros = taken.as_micros() as u64;
@@ -476,6 +480,6 @@ impl Engine {
 }
 
 /// Counts a latency; one beyond the histogram's range (71 minutes) counts as the longest.
-fn record(histogram: &mut histogram::Histogram, micros: u64) {
+pub(crate) fn record(histogram: &mut histogram::Histogram, micros: u64) {
     let _ = histogram.increment(micros.min(u64::from(u32::MAX)));
 }

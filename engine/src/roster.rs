@@ -9,7 +9,7 @@ use topology::{Address, ClientFilter, ClientKind, ClientsOrder, ClientsReport};
 
 use crate::Engine;
 use crate::client::{Client, State};
-use crate::conn::{Action, ConnId};
+use crate::conn::ConnId;
 use crate::pause::Pause;
 use crate::slots::Key;
 use crate::upstream::{PendingKind, Upstream};
@@ -36,8 +36,7 @@ impl Engine {
                 for key in self.matching(pool, filter) {
                     report.count += 1;
                     if Some(key) != asker {
-                        self.actions.push(Action::Close(ConnId::client(key)));
-                        self.client_closed(key);
+                        self.close_client(key);
                     }
                 }
             }
@@ -86,6 +85,9 @@ impl Engine {
 
     pub(crate) fn is_blocked(&self, client: &Client) -> bool {
         let pinned = client.bound.filter(|bound| bound.pinned);
+        if client.is_front() {
+            return self.front_is_blocked(client);
+        }
         pinned.and_then(|bound| self.upstreams.get(bound.upstream)).is_some_and(Upstream::blocks)
     }
 
@@ -171,6 +173,11 @@ impl Engine {
     /// Lets a blocked client go. The node does: so an element goes either to the client or to nobody, and the connection
     /// can be used again. False: it is not blocked, or the node has not said what it calls the connection.
     fn unblock(&mut self, pool: usize, key: Key, with_error: bool) -> bool {
+        let blocked = |leg: &Key| self.clients.get(*leg).is_some_and(|leg| self.is_blocked(leg));
+        if let Some(leg) = self.legs_of(key).into_iter().find(blocked) {
+            let group = self.clients.get(leg).map_or(pool, |leg| leg.pool);
+            return self.unblock(group, leg, with_error);
+        }
         let Some(client) = self.clients.get(key).filter(|client| self.is_blocked(client)) else {
             return false;
         };

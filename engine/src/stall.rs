@@ -144,8 +144,7 @@ impl Engine {
     pub(crate) fn close_slow(&mut self, client_key: Key) {
         if let Some(client) = self.clients.get(client_key) {
             self.pools[client.pool].counts.clients_slow_closed_total += 1;
-            self.actions.push(Action::Close(ConnId::client(client_key)));
-            self.client_closed(client_key);
+            self.close_client(client_key);
         }
     }
 
@@ -158,7 +157,8 @@ impl Engine {
         client.last_output = self.now;
         self.pools[client.pool].counts.client_bytes_out_total += count as u64;
         let unsent = client.output.unsent();
-        if client.parked == Parked::Output && unsent < OUTPUT_FULL / 2 {
+        let owed = client.front().is_some_and(|front| !front.owed.is_empty());
+        if (client.parked == Parked::Output || owed) && unsent < OUTPUT_FULL / 2 {
             self.queue(key);
         }
         if unsent < STALL_ABOVE / 4 {

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         tracing::warn!(help = warning.help(), "configuration: {}", warning.message());
     }
     descriptors::provide(&mut config);
-    let config = Arc::new(config);
+    let config = Arc::new(config.with_groups());
 
     // Probes and administration only: the clients' traffic has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -24,22 +24,7 @@ pub(crate) fn of_run(args: &RunArgs) -> Result<(Config, Option<Diagnostics>), Fa
         drain_timeout: args.drain_timeout.as_deref(),
     };
     overrides.apply(&mut config).map_err(|wrong| refused(&wrong))?;
-    refuse_shards(&config)?;
     Ok((config, warnings))
-}
-
-/// They are checked, but the data plane has no way to several groups yet.
-fn refuse_shards(config: &Config) -> Result<(), Failure> {
-    let is_sharded = |pool: &&config::Pool| {
-        !pool.routes.is_empty() || matches!(pool.source, config::Source::Shards(_))
-    };
-    match config.pools.iter().find(is_sharded) {
-        Some(pool) => Err(Failure::usage(anyhow!(
-            "pool {}: `shards` and `routes` cannot be run by this version",
-            pool.name
-        ))),
-        None => Ok(()),
-    }
 }
 
 fn of_source(args: &SourceArgs) -> Result<(Config, Option<Diagnostics>), Failure> {

@@ -76,9 +76,14 @@ fn pool_text(pool: &PoolStatus) -> String {
         .map(|listener| format!("{} ({})", listener.address, listener.mode))
         .collect();
     let mut text = format!("pool {}  {}\n", pool.name, listeners.join(", "));
-    let primary = pool.primary.as_deref().unwrap_or("none");
-    let since = duration(pool.since_seconds);
-    push(&mut text, format_args!("  primary  {primary}, for {since}: {}\n", pool.why));
+    if pool.groups.is_empty() {
+        let primary = pool.primary.as_deref().unwrap_or("none");
+        let since = duration(pool.since_seconds);
+        push(&mut text, format_args!("  primary  {primary}, for {since}: {}\n", pool.why));
+    } else {
+        let groups = pool.groups.join(", ");
+        push(&mut text, format_args!("  groups   {groups}: {}\n", pool.why));
+    }
     if let Some(sentinels) = &pool.sentinels {
         push(&mut text, format_args!("  source   {}\n", sentinels_line(sentinels)));
     }
@@ -94,6 +99,9 @@ fn pool_text(pool: &PoolStatus) -> String {
     );
     if let Some(trouble) = trouble(pool) {
         push(&mut text, format_args!("  trouble  {trouble}\n"));
+    }
+    if !pool.groups.is_empty() {
+        return text;
     }
     let mut table = Table::new([
         "NODE",

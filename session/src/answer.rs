@@ -14,6 +14,7 @@ pub fn error(kind: ErrorKind, text: std::fmt::Arguments<'_>) -> String {
         ErrorKind::Limit => "LIMIT",
         ErrorKind::ExecAbort => "EXECABORT",
         ErrorKind::ReadOnly => "READONLY",
+        ErrorKind::CrossShard => "CROSSSHARD",
         ErrorKind::Denied => "NOPERM",
         ErrorKind::Refused | ErrorKind::Protocol | ErrorKind::Command => "ERR",
     };

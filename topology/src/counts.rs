@@ -62,6 +62,10 @@ pub struct PoolCounts {
     pub subscription_gaps_total: u64,
     /// Pushes that nobody asked for on a lane, dropped.
     pub stray_pushes_total: u64,
+    /// Commands copied to a pool that mirrors this one.
+    pub mirrors_total: u64,
+    /// Those not copied because that pool was behind.
+    pub mirrors_dropped_total: u64,
     /// From a command's arrival to its reply's, in microseconds: what a client waited for.
     pub latency: Histogram,
     /// By node; only nodes that this worker has known.
@@ -95,6 +99,8 @@ impl Default for PoolCounts {
             pinned: 0,
             subscription_gaps_total: 0,
             stray_pushes_total: 0,
+            mirrors_total: 0,
+            mirrors_dropped_total: 0,
             latency: latency_histogram(),
             nodes: Vec::new(),
         }
@@ -193,6 +199,8 @@ pub enum ErrorKind {
     ExecAbort,
     /// `-READONLY`: a write on a `read` endpoint.
     ReadOnly,
+    /// `-CROSSSHARD`: a command whose keys are on several shards, or that several could not do as one.
+    CrossShard,
     /// A command that is refused by configuration or always.
     Refused,
     /// A broken frame; the client is closed.
@@ -205,13 +213,14 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All of them, in the order of [`PoolCounts::errors_total`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoPrimary,
         Self::NoReplica,
         Self::OutcomeUnknown,
         Self::Limit,
         Self::ExecAbort,
         Self::ReadOnly,
+        Self::CrossShard,
         Self::Refused,
         Self::Protocol,
         Self::Denied,
@@ -227,6 +236,7 @@ impl ErrorKind {
             Self::Limit => "limit",
             Self::ExecAbort => "exec_abort",
             Self::ReadOnly => "read_only",
+            Self::CrossShard => "cross_shard",
             Self::Refused => "refused",
             Self::Protocol => "protocol",
             Self::Denied => "denied",

@@ -271,6 +271,7 @@ impl PoolState {
         PoolView {
             name: Arc::clone(&self.name),
             shards: vec![self.shard.view(&self.servers)],
+            groups: Vec::new(),
             sentinels: self.sentinels.as_ref().map(|sentinels| Arc::clone(sentinels.view())),
             learned: Arc::clone(self.learning.learned()),
         }

@@ -39,6 +39,8 @@ pub struct PoolView {
     pub name: Arc<str>,
     /// One for plain replication.
     pub shards: Vec<ShardView>,
+    /// The pools whose nodes these are, where this one has none itself: they serve its clients.
+    pub groups: Vec<PoolId>,
     /// What the Sentinels say, where they are the authority.
     pub sentinels: Option<Arc<SentinelsView>>,
     /// Commands that the built-in table does not have, as the nodes described them.

@@ -138,6 +138,7 @@ fn snapshot(version: u64, primary: Option<NodeId>, proven_at: Time) -> Snapshot 
     let pool = PoolView {
         name: "main".into(),
         shards: vec![shard],
+        groups: Vec::new(),
         sentinels: None,
         learned: Arc::default(),
     };

@@ -115,6 +115,7 @@ fn snapshot() -> Snapshot {
     let pool = PoolView {
         name: "main".into(),
         shards: vec![shard],
+        groups: Vec::new(),
         sentinels: None,
         learned: Arc::default(),
     };

@@ -54,7 +54,7 @@ pub(super) fn merge(replies: &[Vec<u8>], protocol: Protocol, out: &mut Vec<u8>) 
         .collect::<Option<_>>()?;
     let first = *texts.first()?;
     let mut sums: HashMap<&str, f64> = HashMap::new();
-    let mut databases: Vec<(&str, Database)> = Vec::new();
+    let mut databases: Vec<(&str, Database<'_>)> = Vec::new();
     for (name, value) in texts.iter().flat_map(|text| fields(text)) {
         if let Some(database) = Database::parse(name, value) {
             match databases.iter_mut().find(|(known, _)| *known == name) {
@@ -120,9 +120,8 @@ impl<'a> Database<'a> {
     fn add(&mut self, other: &Self) {
         // The average is of the keys that expire.
         let expires = self.get(EXPIRES).saturating_add(other.get(EXPIRES));
-        let weighed = |database: &Self| {
-            u128::from(database.get(AVERAGE)) * u128::from(database.get(EXPIRES))
-        };
+        let weighed =
+            |database: &Self| u128::from(database.get(AVERAGE)) * u128::from(database.get(EXPIRES));
         let average = (weighed(self) + weighed(other)).checked_div(u128::from(expires));
         for (name, number) in &mut self.fields {
             *number = match *name {

@@ -144,7 +144,8 @@ fn union(replies: &[Vec<u8>], out: &mut Vec<u8>) -> Option<()> {
 }
 
 fn least_each(replies: &[Vec<u8>], out: &mut Vec<u8>) -> Option<()> {
-    let mut least: Vec<i64> = Elements::of(replies.first()?)?.map(integer).collect::<Option<_>>()?;
+    let mut least: Vec<i64> =
+        Elements::of(replies.first()?)?.map(integer).collect::<Option<_>>()?;
     for reply in &replies[1..] {
         let elements = Elements::of(reply)?;
         if elements.len() != least.len() {
@@ -205,7 +206,10 @@ mod tests {
 
     #[test]
     fn arrays() {
-        assert_eq!(good(Merge::Concat, &["*1|$1|a|", "*0|", "*2|$1|a|$1|b|"]), "*3|$1|a|$1|a|$1|b|");
+        assert_eq!(
+            good(Merge::Concat, &["*1|$1|a|", "*0|", "*2|$1|a|$1|b|"]),
+            "*3|$1|a|$1|a|$1|b|"
+        );
         assert_eq!(good(Merge::Union, &["*1|$1|a|", "*2|$1|a|$1|b|"]), "*2|$1|a|$1|b|");
         assert_eq!(merged(Merge::Concat, &["*1|$1|a|", "*-1|"], &[]), Err(Unmergeable));
     }

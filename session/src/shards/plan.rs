@@ -67,18 +67,23 @@ pub fn plan(
 fn keyed(call: Call<'_>, command: &Command, layout: &impl Layout) -> Plan {
     let mut first: Option<(usize, usize)> = None;
     let mut other = None;
-    let visited = commands::visit_keys(command, call.len(), |index| call.arg(index), |index| {
-        let shard = layout.shard(call.arg(index));
-        match first {
-            None => first = Some((index, shard)),
-            Some((_, known)) if known != shard => {
-                other = Some(index);
-                return ControlFlow::Break(());
+    let visited = commands::visit_keys(
+        command,
+        call.len(),
+        |index| call.arg(index),
+        |index| {
+            let shard = layout.shard(call.arg(index));
+            match first {
+                None => first = Some((index, shard)),
+                Some((_, known)) if known != shard => {
+                    other = Some(index);
+                    return ControlFlow::Break(());
+                }
+                Some(_) => {}
             }
-            Some(_) => {}
-        }
-        ControlFlow::Continue(())
-    });
+            ControlFlow::Continue(())
+        },
+    );
     match (first, other) {
         // A script that names no key may still write: it does so on one shard, always the same.
         (None, _) if visited.is_ok() => Plan::One(0),
@@ -110,7 +115,8 @@ fn keyless(call: Call<'_>, command: &Command, layout: &impl Layout) -> Plan {
         "WAIT" | "WAITAOF" => return Plan::Written,
         // A script that names no key may still write.
         _ if command.flags.script() => return Plan::One(0),
-        "MONITOR" | "SHUTDOWN" | "DEBUG" | "REPLICAOF" | "SLAVEOF" | "FAILOVER" | "SCRIPT DEBUG" => {
+        "MONITOR" | "SHUTDOWN" | "DEBUG" | "REPLICAOF" | "SLAVEOF" | "FAILOVER"
+        | "SCRIPT DEBUG" => {
             return Plan::OneServer;
         }
         "KEYS" | "SLOWLOG GET" | "COMMANDLOG GET" | "ACL LOG" => Merge::Concat,
@@ -153,8 +159,7 @@ fn undescribed(call: Call<'_>, known: &LearnedCommands, layout: &impl Layout) ->
     };
     let step = usize::try_from(learned.key_step).unwrap_or(1).max(1);
     let shard = layout.shard(call.arg(first));
-    let other =
-        (first..=last).step_by(step).find(|index| layout.shard(call.arg(*index)) != shard);
+    let other = (first..=last).step_by(step).find(|index| layout.shard(call.arg(*index)) != shard);
     other.map_or(Plan::One(shard), |other| Plan::Crosses { one: first, other })
 }
 

@@ -247,6 +247,7 @@ impl Scene {
         let pool = PoolView {
             name: "main".into(),
             shards: vec![shard],
+            groups: Vec::new(),
             sentinels: None,
             learned: Arc::default(),
         };

@@ -1,0 +1,471 @@
+//! What the legs were answered is handed to the client: in the order of its commands, merged where there were several.
+
+use resp::{Protocol, Skip};
+use session::PubSubValue;
+use session::shards::merge;
+use topology::ErrorKind;
+
+use crate::Engine;
+use crate::client::{Client, OUTPUT_FULL, Parked};
+use crate::conn::ConnId;
+use crate::front::{Amid, Confirming, Front, Merging, OWED_MAX, Owing, Side};
+use crate::reply::{ERROR_MAX, record};
+use crate::slots::Key;
+
+impl Engine {
+    /// Gives the client what it can be given now.
+    pub(crate) fn hand_over(&mut self, key: Key) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        let Side::Front(mut front) = std::mem::take(&mut client.side) else {
+            return;
+        };
+        let before = front.owed.len();
+        self.hand_over_from(key, &mut front);
+        let paid = before.saturating_sub(front.owed.len());
+        let is_empty = front.owed.is_empty() && front.amid.is_none();
+        if is_empty {
+            front.alone = false;
+        }
+        let room = front.owed.len() <= OWED_MAX / 2;
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.unanswered = u32::try_from(front.owed.len()).unwrap_or(u32::MAX);
+        // Commands that the end of this one sent were noted meanwhile.
+        client.side = Side::Front(front);
+        let waits = client.parked == Parked::Answers;
+        let ends = client.ended || self.draining;
+        if (waits && (is_empty || (room && paid > 0))) || (ends && is_empty) {
+            self.queue(key);
+        }
+    }
+
+    fn hand_over_from(&mut self, key: Key, front: &mut Front) {
+        loop {
+            let Some(client) = self.clients.get(key) else {
+                return;
+            };
+            if client.output.unsent() > OUTPUT_FULL {
+                return;
+            }
+            if let Some(amid) = front.amid {
+                let mute = !amid.unasked && front.owed.front().is_some_and(|owed| owed.mute);
+                if !self.pass(key, front, amid.place, mute) {
+                    return;
+                }
+                front.amid = None;
+                if !amid.unasked {
+                    self.paid(key, front);
+                }
+                continue;
+            }
+            if self.hears(key, front) && self.hand_over_unasked(key, front) {
+                if front.amid.is_some() {
+                    return;
+                }
+                continue;
+            }
+            let Some(owed) = front.owed.front_mut() else {
+                return;
+            };
+            let mute = owed.mute;
+            let done = match &mut owed.owing {
+                Owing::Ours(bytes) => {
+                    let bytes = std::mem::take(bytes);
+                    self.give(key, &bytes, mute);
+                    true
+                }
+                Owing::Reply(place) => {
+                    let place = *place;
+                    let whole =
+                        !self.next_is_push(front, place) && self.pass(key, front, place, mute);
+                    if !whole && self.has_begun(front, place) {
+                        front.amid = Some(Amid { place, unasked: false });
+                    }
+                    whole
+                }
+                Owing::Nothing(place) => {
+                    let place = *place;
+                    self.take_reply(front, place).is_some()
+                }
+                Owing::Cursor(place, cursor) => {
+                    let (place, cursor) = (*place, *cursor);
+                    self.take_reply(front, place).is_some_and(|value| {
+                        let reply = self.rewritten(key, cursor, value);
+                        self.give(key, &reply, mute);
+                        true
+                    })
+                }
+                Owing::Begun(place) => {
+                    let place = *place;
+                    match self.take_reply(front, place) {
+                        Some(value) => {
+                            front.owed.pop_front();
+                            self.with_front(key, front, |engine| {
+                                engine.block_begun(key, place, &value);
+                            });
+                            continue;
+                        }
+                        None => false,
+                    }
+                }
+                Owing::Standing(place) => {
+                    let place = *place;
+                    match self.take_reply(front, place) {
+                        Some(value) => {
+                            self.with_front(key, front, |engine| {
+                                engine.adopt_standing(key, place, &value);
+                            });
+                            self.give(key, &value, mute);
+                            true
+                        }
+                        None => false,
+                    }
+                }
+                Owing::Permission(place) => {
+                    let place = *place;
+                    match self.take_reply(front, place) {
+                        Some(value) => {
+                            self.permission_of(key, &value);
+                            true
+                        }
+                        None => false,
+                    }
+                }
+                Owing::Merged(merging) => {
+                    let mut merging = std::mem::replace(merging, empty_merging());
+                    let all = self.gather_parts(front, &mut merging);
+                    if all {
+                        front.turn += 1;
+                        let reply = self.merged(key, front.turn, &merging);
+                        self.give(key, &reply, mute);
+                    } else if let Some(owed) = front.owed.front_mut() {
+                        owed.owing = Owing::Merged(merging);
+                    }
+                    all
+                }
+                Owing::Confirmed(confirming) if confirming.awaited.is_empty() => {
+                    let mut own = Confirming {
+                        kind: confirming.kind,
+                        names: Vec::new(),
+                        awaited: Vec::new(),
+                        error: None,
+                        refused: Vec::new(),
+                    };
+                    std::mem::swap(&mut own, confirming);
+                    let bytes = self.confirm(key, &own);
+                    // Confirmations come even where replies are off (Redis, `addReplyPubsubSubscribed`).
+                    self.give(key, &bytes, false);
+                    true
+                }
+                Owing::Confirmed(_) => false,
+            };
+            if !done {
+                return;
+            }
+            self.paid(key, front);
+        }
+    }
+
+    /// Lets `work` find the client whole, with what there is of it on the stack put back meanwhile.
+    fn with_front(&mut self, key: Key, front: &mut Front, work: impl FnOnce(&mut Self)) {
+        let own = Box::new(std::mem::take(front));
+        if let Some(client) = self.clients.get_mut(key) {
+            client.side = Side::Front(own);
+        }
+        work(self);
+        if let Some(client) = self.clients.get_mut(key)
+            && let Side::Front(own) = std::mem::take(&mut client.side)
+        {
+            *front = *own;
+        }
+    }
+
+    /// The oldest that was owed is given.
+    fn paid(&mut self, key: Key, front: &mut Front) {
+        let Some(owed) = front.owed.pop_front() else {
+            return;
+        };
+        let micros = self.now.since(owed.at).as_micros() as u64;
+        if let Some(client) = self.clients.get_mut(key) {
+            record(&mut self.pools[client.pool].counts.latency, micros);
+            if !client.is_subscribed() {
+                client.special.take_if(|special| special.is_trivial());
+            }
+        }
+    }
+
+    fn give(&mut self, key: Key, bytes: &[u8], mute: bool) {
+        if let Some(client) = self.clients.get_mut(key).filter(|_| !mute && !bytes.is_empty()) {
+            client.output.append(bytes, &mut self.buffers);
+            client.output.commit();
+            self.touch_client(key);
+        }
+    }
+
+    /// May values come from its legs that answer none of its commands?
+    fn hears(&self, key: Key, front: &Front) -> bool {
+        self.clients.get(key).is_some_and(|client| {
+            client.talk.standing.protocol == Protocol::Resp3 || is_listening(client, front)
+        })
+    }
+
+    /// Hands over one push or message, or counts one confirmation; false: there is none.
+    fn hand_over_unasked(&mut self, key: Key, front: &mut Front) -> bool {
+        let Some(client) = self.clients.get(key) else {
+            return false;
+        };
+        let listens = is_listening(client, front);
+        let resp3 = client.talk.standing.protocol == Protocol::Resp3;
+        let confirms =
+            matches!(front.owed.front().map(|owed| &owed.owing), Some(Owing::Confirmed(_)));
+        for place in 0..front.legs.len() {
+            let Some(leg) = front.legs[place].as_ref().map(|leg| leg.key) else {
+                continue;
+            };
+            let first = self.output(ConnId::client(leg)).first().copied();
+            let unasked = match first {
+                Some(b'>') => true,
+                Some(_) => listens && !resp3,
+                None => false,
+            };
+            let refusal = confirms && first == Some(b'-');
+            if !unasked && !refusal {
+                continue;
+            }
+            if listens {
+                // A confirmation has to be told from a message: it is looked at whole.
+                let Some(value) = self.take_value(front, place) else {
+                    continue;
+                };
+                self.heard(key, front, place, &value);
+                return true;
+            }
+            if self.pass(key, front, place, false) {
+                return true;
+            }
+            if self.has_begun(front, place) {
+                front.amid = Some(Amid { place, unasked: true });
+                return true;
+            }
+        }
+        false
+    }
+
+    fn heard(&mut self, key: Key, front: &mut Front, place: usize, value: &[u8]) {
+        if let Some(Owing::Confirmed(confirming)) =
+            front.owed.front_mut().map(|owed| &mut owed.owing)
+        {
+            if value.starts_with(b"-") {
+                confirming.awaited.retain(|(own, _)| *own != place);
+                confirming.refused.push(place);
+                confirming.error.get_or_insert_with(|| value.to_vec());
+                return;
+            }
+            if matches!(session::pubsub_value(value), PubSubValue::Confirmation { .. }) {
+                for (_, count) in confirming.awaited.iter_mut().filter(|(own, _)| *own == place) {
+                    *count = count.saturating_sub(1);
+                }
+                confirming.awaited.retain(|(_, count)| *count > 0);
+                return;
+            }
+        }
+        self.give(key, value, false);
+    }
+
+    /// Hands over what has come of the leg's next value; true: that was all of it.
+    fn pass(&mut self, key: Key, front: &mut Front, place: usize, mute: bool) -> bool {
+        let Some(leg) = front.legs.get_mut(place).and_then(Option::as_mut) else {
+            return false;
+        };
+        let Some(from) = self.clients.get_mut(leg.key) else {
+            return false;
+        };
+        let pending = from.output.pending();
+        let fresh = pending.get(leg.seen..).unwrap_or_default();
+        if fresh.is_empty() {
+            return false;
+        }
+        let (len, whole) = match leg.scanner.scan(fresh) {
+            Ok(Skip::Complete(len)) => (leg.seen + len, true),
+            // What the engine has handed to a leg was scanned before.
+            Ok(Skip::Incomplete) | Err(_) => (pending.len(), false),
+        };
+        leg.seen = 0;
+        let leg_key = leg.key;
+        let output = std::mem::take(&mut from.output);
+        let bytes = output.pending().get(..len).unwrap_or_default();
+        if let Some(client) = self.clients.get_mut(key).filter(|_| !mute) {
+            client.output.append(bytes, &mut self.buffers);
+            client.output.commit();
+        }
+        if let Some(from) = self.clients.get_mut(leg_key) {
+            from.output = output;
+        }
+        if !mute {
+            self.touch_client(key);
+        }
+        self.client_written(leg_key, len);
+        whole
+    }
+
+    /// Was a part of the leg's value handed over?
+    fn has_begun(&self, front: &Front, place: usize) -> bool {
+        front.legs.get(place).and_then(Option::as_ref).is_some_and(|leg| !leg.scanner.is_idle())
+    }
+
+    /// Is the leg's next value a push? What answers a command comes behind it.
+    fn next_is_push(&self, front: &Front, place: usize) -> bool {
+        let Some(leg) = front.legs.get(place).and_then(Option::as_ref) else {
+            return false;
+        };
+        let whole = leg.seen > 0 || leg.scanner.is_idle();
+        whole && self.output(ConnId::client(leg.key)).first() == Some(&b'>')
+    }
+
+    /// Takes the leg's next value, if that is a reply and all of it has come.
+    fn take_reply(&mut self, front: &mut Front, place: usize) -> Option<Vec<u8>> {
+        if self.next_is_push(front, place) { None } else { self.take_value(front, place) }
+    }
+
+    /// Takes the leg's next value, if all of it has come.
+    fn take_value(&mut self, front: &mut Front, place: usize) -> Option<Vec<u8>> {
+        let leg = front.legs.get_mut(place)?.as_mut()?;
+        let pending = self.clients.get(leg.key)?.output.pending();
+        let fresh = pending.get(leg.seen..)?;
+        if fresh.is_empty() {
+            return None;
+        }
+        let Ok(Skip::Complete(len)) = leg.scanner.scan(fresh) else {
+            leg.seen = pending.len();
+            return None;
+        };
+        let len = std::mem::take(&mut leg.seen) + len;
+        let value = pending.get(..len)?.to_vec();
+        let leg = leg.key;
+        self.client_written(leg, len);
+        Some(value)
+    }
+
+    /// Takes what has come of a command's parts; true: all of them.
+    fn gather_parts(&mut self, front: &mut Front, merging: &mut Merging) -> bool {
+        let mut all = true;
+        for (place, reply) in &mut merging.parts {
+            if reply.is_none() {
+                *reply = self.take_reply(front, *place);
+                all &= reply.is_some();
+            }
+        }
+        all
+    }
+
+    /// One reply of several; an error, where some shards have not done their part.
+    fn merged(&mut self, key: Key, turn: u64, merging: &Merging) -> Vec<u8> {
+        let Some(client) = self.clients.get(key) else {
+            return Vec::new();
+        };
+        let protocol = client.talk.standing.protocol;
+        let replies: Vec<Vec<u8>> =
+            merging.parts.iter().map(|(_, reply)| reply.clone().unwrap_or_default()).collect();
+        let is_error = |reply: &&Vec<u8>| reply.first() == Some(&b'-');
+        let errors = replies.iter().filter(is_error).count();
+        let mut out = Vec::new();
+        if errors == replies.len() && replies.iter().all(|reply| *reply == replies[0]) {
+            out.extend_from_slice(replies.first().map_or(&[], Vec::as_slice));
+            return out;
+        }
+        if merging.how == session::shards::Merge::AnyDone
+            && let Some(done) = replies.iter().find(|reply| !is_error(reply))
+        {
+            return done.clone();
+        }
+        if errors > 0 {
+            let text = self.partly(key, merging, &replies);
+            resp::write_error(&mut out, &text);
+            return out;
+        }
+        if merge(merging.how, &replies, &merging.order, turn, protocol, &mut out).is_err() {
+            let text = format!(
+                "ERR redkeel: the shards of pool {} gave '{}' replies of different kinds",
+                self.pool_name(key),
+                merging.name.to_ascii_lowercase()
+            );
+            self.count_own_error(key, ErrorKind::Command);
+            resp::write_error(&mut out, &text);
+        }
+        out
+    }
+
+    /// Says which shards have done their part, and what the first other one says.
+    fn partly(&mut self, key: Key, merging: &Merging, replies: &[Vec<u8>]) -> String {
+        let names =
+            self.territory(key).map(|territory| territory.names.clone()).unwrap_or_default();
+        let name = |place: usize| names.get(place).map_or("", |name| &**name).to_owned();
+        let parts = || merging.parts.iter().zip(replies);
+        let failed = |reply: &[u8]| reply.first() == Some(&b'-');
+        let done: Vec<String> = parts()
+            .filter(|(_, reply)| !failed(reply))
+            .map(|((place, _), _)| name(*place))
+            .collect();
+        let (first, line) = parts()
+            .find(|(_, reply)| failed(reply))
+            .map(|((place, _), reply)| (name(*place), reply.as_slice()))
+            .unwrap_or_default();
+        let line = line.strip_prefix(b"-").unwrap_or(line);
+        let line = line.get(..line.len().min(ERROR_MAX)).unwrap_or(line);
+        let line = String::from_utf8_lossy(line).trim_end().to_owned();
+        let (code, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        let rest = rest.strip_prefix("redkeel: ").unwrap_or(rest);
+        let what = merging.name.to_ascii_lowercase();
+        let done = match done.len() {
+            0 => "on no shard".to_owned(),
+            count => format!("on {count} of {} shards ({})", merging.parts.len(), done.join(", ")),
+        };
+        self.count_own_error(key, ErrorKind::CrossShard);
+        format!(
+            "{code} redkeel: '{what}' was done {done} of pool {}, but not on {first}: {rest}",
+            self.pool_name(key)
+        )
+    }
+
+    fn count_own_error(&mut self, key: Key, kind: ErrorKind) {
+        if let Some(client) = self.clients.get(key) {
+            self.pools[client.pool].counts.errors_total[kind as usize] += 1;
+        }
+    }
+
+    fn rewritten(&mut self, key: Key, cursor: session::shards::Cursor, value: Vec<u8>) -> Vec<u8> {
+        if value.starts_with(b"-") {
+            return value;
+        }
+        let mut out = Vec::new();
+        let shards = self.shards_of(key);
+        if cursor.rewrite(&value, shards, &mut out).is_none() {
+            let text = format!(
+                "ERR redkeel: a shard of pool {} answers SCAN with a cursor that is too large to be told from another shard's",
+                self.pool_name(key)
+            );
+            self.count_own_error(key, ErrorKind::Command);
+            resp::write_error(&mut out, &text);
+        }
+        out
+    }
+}
+
+/// Is it subscribed to something, or about to be?
+fn is_listening(client: &Client, front: &Front) -> bool {
+    let confirms =
+        || matches!(front.owed.front().map(|owed| &owed.owing), Some(Owing::Confirmed(_)));
+    client.is_subscribed() || confirms()
+}
+
+fn empty_merging() -> Box<Merging> {
+    Box::new(Merging {
+        how: session::shards::Merge::Same,
+        name: "",
+        parts: Vec::new(),
+        order: Vec::new(),
+    })
+}

@@ -1,0 +1,200 @@
+//! The legs of a client.
+
+use resp::ReplyScanner;
+use session::Who;
+
+use crate::Engine;
+use crate::client::{Client, INPUT_FULL, Parked};
+use crate::conn::{Action, ConnId};
+use crate::front::{Front, Owed, Owing, Side};
+use crate::slots::Key;
+
+/// One leg, and how far its next value has come.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) key: Key,
+    pub(crate) scanner: ReplyScanner,
+    /// Bytes of an incomplete value that the scanner has seen, and that were not handed over.
+    pub(crate) seen: usize,
+}
+
+impl Client {
+    pub(crate) fn front(&self) -> Option<&Front> {
+        match &self.side {
+            Side::Front(front) => Some(front),
+            Side::Whole | Side::Leg(_) => None,
+        }
+    }
+
+    pub(crate) fn front_mut(&mut self) -> Option<&mut Front> {
+        match &mut self.side {
+            Side::Front(front) => Some(front),
+            Side::Whole | Side::Leg(_) => None,
+        }
+    }
+
+    pub(crate) fn is_front(&self) -> bool {
+        matches!(self.side, Side::Front(_))
+    }
+
+    pub(crate) fn is_leg(&self) -> bool {
+        matches!(self.side, Side::Leg(_))
+    }
+}
+
+impl Engine {
+    /// The client's leg at this place, if it has one.
+    pub(crate) fn present_leg(&self, key: Key, place: usize) -> Option<Key> {
+        let leg = self.clients.get(key)?.front()?.legs.get(place)?.as_ref()?;
+        Some(leg.key)
+    }
+
+    /// All of its legs.
+    pub(crate) fn legs_of(&self, key: Key) -> Vec<Key> {
+        let front = self.clients.get(key).and_then(Client::front);
+        front.map_or(Vec::new(), |front| front.legs.iter().flatten().map(|leg| leg.key).collect())
+    }
+
+    /// The client's leg at this place.
+    pub(crate) fn leg(&mut self, key: Key, place: usize) -> Option<Key> {
+        if let Some(leg) = self.present_leg(key, place) {
+            return Some(leg);
+        }
+        let client = self.clients.get(key)?;
+        let group = *self.pools[client.pool].territory.as_ref()?.groups.get(place)?;
+        // What the client may do was looked at before its commands get here.
+        let talk = session::Conversation { who: Who::Anyone, ..client.talk.clone() };
+        let mut leg =
+            Client::new(client.id, group, client.mode, client.caller.clone(), talk, self.now);
+        leg.side = Side::Leg(key);
+        leg.ended = client.ended;
+        let leg = self.clients.insert(leg);
+        self.legs += 1;
+        let front = self.clients.get_mut(key)?.front_mut()?;
+        *front.legs.get_mut(place)? = Some(Leg { key: leg, scanner: ReplyScanner::new(), seen: 0 });
+        Some(leg)
+    }
+
+    /// Gives bytes to the leg at this place, as a client would send them.
+    pub(crate) fn feed(&mut self, key: Key, place: usize, bytes: &[u8]) {
+        let Some(leg) = self.leg(key, place) else {
+            return;
+        };
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(leg) else {
+            return;
+        };
+        if client.input.capacity() == 0 {
+            client.input = self.buffers.take();
+        }
+        client.input.extend_from_slice(bytes);
+        client.last_input = now;
+        let full = client.input.len() >= INPUT_FULL;
+        if client.parked == Parked::No {
+            self.queue(leg);
+        } else {
+            self.count_held(leg);
+        }
+        if full && let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut) {
+            front.full = true;
+        }
+    }
+
+    /// A leg has taken in some of what it was given: its client may go on.
+    pub(crate) fn leg_took(&mut self, leg: Key) {
+        let Some(client) = self.clients.get(leg) else {
+            return;
+        };
+        let Side::Leg(key) = client.side else {
+            return;
+        };
+        if client.input.len() < INPUT_FULL
+            && let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut)
+            && std::mem::take(&mut front.full)
+        {
+            self.queue(key);
+        }
+    }
+
+    /// The client is to get this reply after those that it is owed already.
+    pub(crate) fn owe(&mut self, key: Key, owing: Owing) {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        let mute = client.is_mute();
+        if let Some(special) = client.special.as_deref_mut()
+            && special.reply_mode == session::ReplyMode::Skip
+        {
+            special.reply_mode = session::ReplyMode::On;
+        }
+        self.owe_as(key, Owed { owing, mute, at: now });
+    }
+
+    /// One of our own; whether the client wants it was looked at.
+    pub(crate) fn owe_ours(&mut self, key: Key, bytes: Vec<u8>) {
+        let at = self.now;
+        self.owe_as(key, Owed { owing: Owing::Ours(bytes), mute: false, at });
+    }
+
+    pub(crate) fn owe_as(&mut self, key: Key, owed: Owed) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        if let Some(front) = client.front_mut() {
+            front.owed.push_back(owed);
+            client.unanswered += 1;
+        }
+    }
+
+    /// A leg has been answered something.
+    pub(crate) fn leg_is_fed(&mut self, leg: Key) {
+        let Some(client) = self.clients.get_mut(leg) else {
+            return;
+        };
+        client.dirty = false;
+        let Side::Leg(key) = client.side else {
+            return;
+        };
+        if self.is_copying(key, leg) {
+            let answered = self.output(ConnId::client(leg)).len();
+            return self.client_written(leg, answered);
+        }
+        self.hand_over(key);
+    }
+
+    /// A new Snapshot: which shards there are to be had.
+    pub(crate) fn update_territories(&mut self) {
+        for index in 0..self.pools.len() {
+            if let Some(mut territory) = self.pools[index].territory.take() {
+                territory.update(&self.pools);
+                self.pools[index].territory = Some(territory);
+            }
+        }
+    }
+
+    /// Closes a client's connection. A leg has none: its client's is closed.
+    pub(crate) fn close_client(&mut self, key: Key) {
+        let key = match self.clients.get(key).map(|client| &client.side) {
+            Some(Side::Leg(front)) => *front,
+            _ => key,
+        };
+        self.actions.push(Action::Close(ConnId::client(key)));
+        self.client_closed(key);
+    }
+
+    /// Ends all legs of a client.
+    pub(crate) fn drop_legs(&mut self, key: Key) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        let Some(front) = client.front_mut() else {
+            return;
+        };
+        let legs: Vec<Key> =
+            front.legs.iter_mut().filter_map(Option::take).map(|leg| leg.key).collect();
+        for leg in legs {
+            self.forget_client(leg);
+        }
+    }
+}

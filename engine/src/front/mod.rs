@@ -1,0 +1,92 @@
+//! A client of a pool with several shards: its commands are given to legs, one for each shard that it uses, and what the legs are
+//! answered is put together and in order again.
+//!
+//! A leg is to a shard what any client is to a pool of one replication group: it holds, repeats, pins and streams as all
+//! do. Only what concerns several shards is here.
+
+mod command;
+mod hand_over;
+mod input;
+mod legs;
+mod mirror;
+mod owed;
+mod standing;
+mod subscribe;
+mod territory;
+mod transaction;
+
+use std::collections::VecDeque;
+
+use resp::ReplyScanner;
+
+pub(crate) use legs::Leg;
+pub(crate) use owed::{Confirming, Merging, Owed, Owing};
+pub(crate) use territory::Territory;
+pub(crate) use transaction::Block;
+
+use crate::slots::Key;
+
+/// What a client is to other clients.
+#[derive(Debug, Default)]
+pub(crate) enum Side {
+    /// Of a pool of one replication group.
+    #[default]
+    Whole,
+    /// Of a pool with several.
+    Front(Box<Front>),
+    /// A leg of this front.
+    Leg(Key),
+}
+
+/// What there is of a client of several shards besides its legs.
+#[derive(Debug, Default)]
+pub(crate) struct Front {
+    /// By the shard's place; made when first needed.
+    pub(crate) legs: Vec<Option<Leg>>,
+    /// Replies that are still to be given, in order.
+    pub(crate) owed: VecDeque<Owed>,
+    /// A value of which a part has been handed over.
+    pub(crate) amid: Option<Amid>,
+    /// MULTI and WATCH.
+    pub(crate) block: Block,
+    /// A request over the streaming threshold is passing through.
+    pub(crate) streaming: Option<Stream>,
+    /// Nothing more is looked at before all that is owed was given.
+    pub(crate) alone: bool,
+    /// It waits for a leg to take in what it has.
+    pub(crate) full: bool,
+    /// Counts random choices.
+    pub(crate) turn: u64,
+}
+
+/// Whose value is being handed over as it comes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Amid {
+    pub(crate) place: usize,
+    /// A push: nothing owed is paid by it.
+    pub(crate) unasked: bool,
+}
+
+/// A large request on its way to a leg, or to nobody.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) scanner: ReplyScanner,
+    pub(crate) place: Option<usize>,
+    pub(crate) len: u64,
+}
+
+/// How many replies may be owed before more is looked at.
+pub(crate) const OWED_MAX: usize = 1024;
+
+impl Front {
+    pub(crate) fn of(shards: usize) -> Box<Self> {
+        let mut front = Box::<Self>::default();
+        front.legs.resize_with(shards, || None);
+        front
+    }
+
+    /// Must more wait until some of what is owed was given?
+    pub(crate) fn is_busy(&self) -> bool {
+        (self.alone && !self.owed.is_empty()) || self.owed.len() >= OWED_MAX || self.full
+    }
+}

@@ -1,0 +1,122 @@
+//! Subscriptions over several shards: a channel is heard of at its shard, a pattern at every one. The client is confirmed here, with
+//! the counts of all its subscriptions.
+
+use commands::SubscribeKind;
+use resp::Protocol;
+use session::shards::Layout as _;
+use session::{Call, Space};
+
+use crate::Engine;
+use crate::front::{Confirming, Owing};
+use crate::input::Step;
+use crate::slots::Key;
+
+impl Engine {
+    pub(crate) fn front_subscribe(
+        &mut self,
+        key: Key,
+        call: Call<'_>,
+        kind: SubscribeKind,
+    ) -> Step {
+        if self.alone_from_now(key) == Step::Wait {
+            return Step::Wait;
+        }
+        let (space, begins) = Space::of(kind);
+        let Some(client) = self.clients.get(key) else {
+            return Step::Done;
+        };
+        let subscriptions = client.special.as_ref().map(|special| &special.subscriptions);
+        let mut names: Vec<Box<[u8]>> = call.rest().map(Into::into).collect();
+        if names.is_empty() {
+            let present = subscriptions.into_iter().flat_map(|own| own.names(space));
+            names = present.map(Into::into).collect();
+        }
+        let shards = self.shards_of(key);
+        let has = |name: &[u8]| {
+            subscriptions.is_some_and(|own| own.names(space).any(|known| known == name))
+        };
+        let mut wanted: Vec<Vec<&[u8]>> = vec![Vec::new(); shards];
+        let mut awaited: Vec<(usize, u32)> = Vec::new();
+        let mut confirmed: Vec<(Box<[u8]>, Option<usize>)> = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            let seen = names[..index].contains(name);
+            // What is there already, or is not there, concerns no node.
+            if seen || has(name) == begins {
+                confirmed.push((name.clone(), None));
+                continue;
+            }
+            if space == Space::Patterns {
+                wanted.iter_mut().for_each(|own| own.push(name));
+                confirmed.push((name.clone(), Some(0)));
+            } else {
+                let place =
+                    self.territory(key).map_or(0, |territory| territory.view(false).shard(name));
+                if let Some(own) = wanted.get_mut(place) {
+                    own.push(name);
+                }
+                confirmed.push((name.clone(), Some(place)));
+            }
+        }
+        let command = space.command(begins);
+        let mut requests = Vec::new();
+        for (place, own) in wanted.into_iter().enumerate().filter(|(_, own)| !own.is_empty()) {
+            let mut words: Vec<&[u8]> = vec![command.as_bytes()];
+            words.extend(&own);
+            let mut request = Vec::new();
+            resp::write_command(&mut request, &words);
+            awaited.push((place, u32::try_from(own.len()).unwrap_or(u32::MAX)));
+            requests.push((place, request));
+        }
+        for (place, request) in requests {
+            self.feed(key, place, &request);
+        }
+        let confirming =
+            Confirming { kind, names: confirmed, awaited, error: None, refused: Vec::new() };
+        self.owe(key, Owing::Confirmed(Box::new(confirming)));
+        self.queue(key);
+        Step::Done
+    }
+
+    /// All legs have answered: so is the client. Returns what it gets.
+    pub(crate) fn confirm(&mut self, key: Key, confirming: &Confirming) -> Vec<u8> {
+        let mut out = Vec::new();
+        let Some(client) = self.clients.get_mut(key) else {
+            return out;
+        };
+        let protocol = client.talk.standing.protocol;
+        let (space, begins) = Space::of(confirming.kind);
+        let name = space.command(begins).to_ascii_lowercase();
+        let special = client.special_mut();
+        for (channel, place) in &confirming.names {
+            if place.is_some_and(|place| confirming.refused.contains(&place)) {
+                continue;
+            }
+            special.subscriptions.confirm(confirming.kind, Some(channel));
+            let count = special.subscriptions.confirmed_count(space);
+            write_confirmation(&mut out, &name, Some(channel), count, protocol);
+        }
+        if confirming.names.is_empty() {
+            let count = special.subscriptions.confirmed_count(space);
+            write_confirmation(&mut out, &name, None, count, protocol);
+        }
+        out.extend_from_slice(confirming.error.as_deref().unwrap_or_default());
+        client.special.take_if(|special| special.is_trivial());
+        out
+    }
+}
+
+fn write_confirmation(
+    out: &mut Vec<u8>,
+    name: &str,
+    channel: Option<&[u8]>,
+    count: usize,
+    protocol: Protocol,
+) {
+    resp::write_push_header(out, 3, protocol);
+    resp::write_bulk(out, name.as_bytes());
+    match channel {
+        Some(channel) => resp::write_bulk(out, channel),
+        None => resp::write_null(out, protocol),
+    }
+    resp::write_integer(out, i64::try_from(count).unwrap_or(i64::MAX));
+}

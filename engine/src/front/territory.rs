@@ -1,0 +1,279 @@
+//! How the keys of a pool are laid out over replication groups: by routes first, then by rings.
+
+use std::sync::Arc;
+
+use config::{Mirrored, OnShardDown, RouteTarget, Shards, Source};
+use routing::{Distribution, Member, Ring};
+use session::shards::Layout;
+use topology::Health;
+
+use crate::pool::Pool;
+
+/// Where a pool's commands may go.
+#[derive(Debug)]
+pub(crate) struct Territory {
+    /// The groups, by their indices in the engine. What a command to all shards reaches stands first.
+    pub(crate) groups: Vec<usize>,
+    /// What they are called.
+    pub(crate) names: Vec<Arc<str>>,
+    /// How many of them a command to all shards reaches.
+    pub(crate) shards: usize,
+    areas: Vec<Area>,
+    /// The longest prefix first.
+    routes: Vec<Route>,
+    /// Where keys belong that no route is for; an area.
+    own: Option<usize>,
+    msetnx: bool,
+    mirrors: bool,
+    /// Counts the draws of rings that are drawn from.
+    draws: std::cell::Cell<u64>,
+}
+
+/// The groups of one pool.
+#[derive(Debug)]
+struct Area {
+    /// Places in the territory.
+    places: Vec<usize>,
+    ring: Option<Rings>,
+}
+
+/// The ring over several groups.
+#[derive(Debug)]
+struct Rings {
+    settings: Shards,
+    members: Vec<Member>,
+    live: Vec<bool>,
+    ring: Ring,
+}
+
+#[derive(Debug)]
+struct Route {
+    prefix: Box<[u8]>,
+    writes: usize,
+    reads: usize,
+    mirror: Option<Mirror>,
+}
+
+/// What another pool gets as well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mirror {
+    area: usize,
+    /// Of a million.
+    share: u32,
+    commands: Mirrored,
+}
+
+impl Mirror {
+    /// Does it get a command that reads only, or another, at this draw?
+    pub(crate) fn takes(self, reads: bool, draw: u64) -> bool {
+        let wanted = match self.commands {
+            Mirrored::All => true,
+            Mirrored::Reads => reads,
+            Mirrored::Writes => !reads,
+        };
+        wanted && draw % 1_000_000 < u64::from(self.share)
+    }
+}
+
+/// The territory as commands of one kind see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    territory: &'a Territory,
+    sight: Sight,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sight {
+    Writes,
+    Reads,
+    /// Everything is in this area.
+    Area(usize),
+}
+
+impl Layout for View<'_> {
+    fn shard(&self, key: &[u8]) -> usize {
+        let area = match (self.sight, self.territory.route(key)) {
+            (Sight::Area(area), _) => Some(area),
+            (Sight::Reads, Some(route)) => Some(route.reads),
+            (Sight::Writes, Some(route)) => Some(route.writes),
+            (_, None) => self.territory.own,
+        };
+        area.map_or(0, |area| self.territory.place(area, key))
+    }
+
+    fn splits_msetnx(&self) -> bool {
+        self.territory.msetnx
+    }
+}
+
+impl Territory {
+    /// That of a pool with shards or routes; `None`: it has one group, its own nodes. `pools`: all there are.
+    pub(crate) fn of(pool: &config::Pool, pools: &[Arc<config::Pool>]) -> Option<Self> {
+        if !pool.is_front() {
+            return None;
+        }
+        let mut made = Self {
+            groups: Vec::new(),
+            names: Vec::new(),
+            shards: 0,
+            areas: Vec::new(),
+            routes: Vec::new(),
+            own: None,
+            msetnx: false,
+            mirrors: false,
+            draws: std::cell::Cell::new(0),
+        };
+        let mut known: Vec<(String, usize)> = Vec::new();
+        let mut area = |made: &mut Self, name: &str| -> Option<usize> {
+            if let Some((_, area)) = known.iter().find(|(own, _)| own == name) {
+                return Some(*area);
+            }
+            let area = made.add(name, pools)?;
+            known.push((name.to_owned(), area));
+            Some(area)
+        };
+        made.own = area(&mut made, &pool.name);
+        let name_of = |target: &RouteTarget| match target {
+            RouteTarget::Own => pool.name.clone(),
+            RouteTarget::Pool(name) => name.clone(),
+        };
+        // What is written is found everywhere; what is only read from, or mirrored to, is no shard of the pool.
+        let writes: Vec<Option<usize>> =
+            pool.routes.iter().map(|route| area(&mut made, &name_of(&route.pool))).collect();
+        made.shards = made.groups.len();
+        for (route, writes) in pool.routes.iter().zip(writes) {
+            let reads = area(&mut made, &name_of(&route.reads));
+            let mirror = route.mirror.as_ref().and_then(|mirror| {
+                // Legs of its own: what they are answered nobody waits for.
+                let area = made.add(&mirror.pool, pools)?;
+                let (share, commands) = (mirror.share.per_million(), mirror.commands);
+                Some(Mirror { area, share, commands })
+            });
+            if let (Some(writes), Some(reads)) = (writes, reads) {
+                let prefix = route.prefix.as_bytes().into();
+                made.routes.push(Route { prefix, writes, reads, mirror });
+            }
+        }
+        made.mirrors = made.routes.iter().any(|route| route.mirror.is_some());
+        made.routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+        Some(made)
+    }
+
+    /// Adds the groups of the pool of this name.
+    fn add(&mut self, name: &str, pools: &[Arc<config::Pool>]) -> Option<usize> {
+        let pool = pools.iter().find(|pool| pool.name == name)?;
+        let mut places = Vec::new();
+        let mut group = |name: String| {
+            let index = pools.iter().position(|pool| pool.name == name)?;
+            self.groups.push(index);
+            self.names.push(Arc::from(name));
+            places.push(self.groups.len() - 1);
+            Some(())
+        };
+        let ring = match &pool.source {
+            Source::Shards(shards) => {
+                for member in &shards.members {
+                    group(config::group_name(name, &member.name))?;
+                }
+                let members: Vec<Member> =
+                    shards.members.iter().map(config::ShardConfig::member).collect();
+                let live = vec![true; members.len()];
+                self.msetnx |= shards.msetnx;
+                // The configuration was refused if it made no ring.
+                let ring = Ring::new(&shards.sharding, &members, &live).ok()?;
+                Some(Rings { settings: shards.clone(), members, live, ring })
+            }
+            Source::Servers(_) | Source::Sentinel(_) => {
+                group(name.to_owned())?;
+                None
+            }
+            // It has nodes of its own, or it has none.
+            Source::Routes => {
+                group(config::own_group_name(name))?;
+                None
+            }
+        };
+        self.areas.push(Area { places, ring });
+        Some(self.areas.len() - 1)
+    }
+
+    fn route(&self, key: &[u8]) -> Option<&Route> {
+        self.routes.iter().find(|route| key.starts_with(&route.prefix))
+    }
+
+    fn place(&self, area: usize, key: &[u8]) -> usize {
+        let Some(area) = self.areas.get(area) else {
+            return 0;
+        };
+        let member = match &area.ring {
+            Some(rings) if rings.ring.distribution() == Distribution::Random => {
+                rings.ring.draw(self.draw())
+            }
+            Some(rings) => rings.ring.shard(key),
+            None => 0,
+        };
+        area.places.get(member).copied().unwrap_or_default()
+    }
+
+    /// As commands see it that only read, or others.
+    pub(crate) fn view(&self, reads: bool) -> View<'_> {
+        View { territory: self, sight: if reads { Sight::Reads } else { Sight::Writes } }
+    }
+
+    /// What another pool gets of commands with this key, and how its keys are laid out.
+    pub(crate) fn mirror(&self, key: &[u8]) -> Option<(Mirror, View<'_>)> {
+        let mirror = self.route(key)?.mirror?;
+        Some((mirror, View { territory: self, sight: Sight::Area(mirror.area) }))
+    }
+
+    /// Is this place only for what is mirrored?
+    pub(crate) fn is_mirror(&self, place: usize) -> bool {
+        let mirrors = self.routes.iter().filter_map(|route| route.mirror);
+        let mut areas = mirrors.filter_map(|mirror| self.areas.get(mirror.area));
+        areas.any(|area| area.places.contains(&place))
+    }
+
+    /// Has it mirrors at all?
+    pub(crate) fn mirrors(&self) -> bool {
+        self.mirrors
+    }
+
+    /// Any number.
+    pub(crate) fn draw(&self) -> u64 {
+        // Knuth's multiplier; the low bits are the least random ones.
+        let draw = self.draws.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.draws.set(draw);
+        draw >> 33
+    }
+
+    /// Takes over who lives: where the configuration says so, the keys of a shard none of whose nodes answers go to the
+    /// others until one does.
+    pub(crate) fn update(&mut self, pools: &[Pool]) {
+        for area in &mut self.areas {
+            let Some(rings) = area.ring.as_mut() else {
+                continue;
+            };
+            let OnShardDown::Rehash { min_shards } = rings.settings.on_shard_down else {
+                continue;
+            };
+            let lives = |place: &usize| {
+                let pool = self.groups.get(*place).and_then(|group| pools.get(*group));
+                // Of one that nothing is known of yet it is not known that it is down.
+                pool.is_none_or(|pool| {
+                    pool.nodes.iter().all(|node| node.gone)
+                        || pool.nodes.iter().any(|node| !node.gone && node.health != Health::Down)
+                })
+            };
+            let mut live: Vec<bool> = area.places.iter().map(lives).collect();
+            if live.iter().filter(|live| **live).count() < min_shards.max(1) {
+                live = vec![true; live.len()];
+            }
+            if live != rings.live
+                && let Ok(ring) = Ring::new(&rings.settings.sharding, &rings.members, &live)
+            {
+                rings.ring = ring;
+                rings.live = live;
+            }
+        }
+    }
+}
