@@ -3,11 +3,10 @@
 use routing::{Distribution, Sharding};
 use testkit::{Peer, Port};
 
-use crate::fleet::{Fleet, find_through, write_through};
+use crate::fleet::{Fleet, SERVERS, find_through, write_through};
 use crate::keys::keys;
 use crate::pool::{Names, Pool, Shard, named, unnamed};
 
-const SERVERS: usize = 5;
 /// In all, over every pool.
 const KEYS: usize = 50_000;
 
@@ -24,12 +23,13 @@ fn pools() -> Vec<(Pool, Names)> {
             let sharding = Sharding { distribution, hash_tag, size, ..Sharding::default() };
             pools.push((Pool { sharding, shards }, names));
         };
-        let weighted = [(1, "z"), (2, "shard-10"), (7, "bb"), (3, "aaa"), (5, "shard-9")];
+        let weighted = [(1, "z"), (2, "shard-10"), (7, "bb"), (3, "aaa"), (5, "shard-9"), (1, "c")];
         add(Names::Addresses, unnamed(&[1; SERVERS]), None, None);
         // Not multiples of the lightest: the order says where the fractions of points go.
-        add(Names::Addresses, unnamed(&[3, 2, 5, 7, 6]), Some(*b"{}"), None);
-        add(Names::HashKeys, named(&weighted, SERVERS), Some(*b"{}"), Some(other_size));
-        add(Names::Hostnames, named(&weighted, SERVERS), None, Some(other_size));
+        add(Names::Addresses, unnamed(&[3, 2, 5, 7, 6, 4]), Some(*b"{}"), None);
+        add(Names::HashKeys, named(&weighted), Some(*b"{}"), Some(other_size));
+        // Without the socket: its path is not a name that DNS could resolve.
+        add(Names::Hostnames, named(&weighted[..SERVERS - 1]), None, Some(other_size));
     }
     pools
 }
@@ -61,7 +61,7 @@ fn config(pools: &[(Pool, Names)], ports: &[Port], fleet: &Fleet) -> String {
 
 #[test]
 fn keys_are_where_envoy_has_them() {
-    let mut fleet = Fleet::start_tcp(SERVERS);
+    let mut fleet = Fleet::start();
     let pools = pools();
     let ports: Vec<Port> = pools.iter().map(|_| Port::free()).collect();
     let Some(_envoy) = Peer::envoy_with(&config(&pools, &ports, &fleet), ports.clone()) else {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use testkit::{Address, Client, RedisServer, Value, bulk, simple};
 
+/// How many a fleet has.
+pub(crate) const SERVERS: usize = 6;
 /// So many commands are sent in one write.
 const BATCH: usize = 200;
 
@@ -15,17 +17,11 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// `count` servers, the last of which listens on a unix socket.
-    pub(crate) fn start(count: usize) -> Self {
-        let mut servers: Vec<RedisServer> = (1..count).map(|_| RedisServer::start()).collect();
+    /// [`SERVERS`] servers: the last listens on a unix socket, the one before it on ::1, the others on 127.0.0.1.
+    pub(crate) fn start() -> Self {
+        let mut servers: Vec<RedisServer> = (2..SERVERS).map(|_| RedisServer::start()).collect();
+        servers.push(RedisServer::builder().ipv6().start());
         servers.push(RedisServer::builder().unix_socket().start());
-        let clients = servers.iter().map(|server| Some(server.client())).collect();
-        Self { servers, clients }
-    }
-
-    /// As [`Self::start`], all of them with TCP.
-    pub(crate) fn start_tcp(count: usize) -> Self {
-        let servers: Vec<RedisServer> = (0..count).map(|_| RedisServer::start()).collect();
         let clients = servers.iter().map(|server| Some(server.client())).collect();
         Self { servers, clients }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use routing::{Distribution, Member, Ring, Sharding};
 use testkit::Address;
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, SERVERS};
 
 /// A shard.
 pub(crate) struct Shard {
@@ -74,7 +74,10 @@ impl Pool {
         for shard in &self.shards {
             let address = match self.address(shard, fleet) {
                 Address::Unix(path) => path.display().to_string(),
-                address => address.to_string(),
+                address => {
+                    let (host, port) = split(address);
+                    format!("{host}:{port}")
+                }
             };
             let name = shard.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
             writeln!(text, "   - {address}:{}{name}", shard.weight).unwrap();
@@ -111,9 +114,15 @@ impl Pool {
     }
 
     fn envoy_endpoint(&self, fleet: &Fleet, shard: &Shard, names: Names) -> String {
-        let (host, port) = split(self.address(shard, fleet));
-        let address =
-            format!("address: {{ socket_address: {{ address: {host}, port_value: {port} }} }}");
+        let address = match self.address(shard, fleet) {
+            Address::Unix(path) => format!("address: {{ pipe: {{ path: {} }} }}", path.display()),
+            address => {
+                let (host, port) = split(address);
+                format!(
+                    "address: {{ socket_address: {{ address: \"{host}\", port_value: {port} }} }}"
+                )
+            }
+        };
         let weight = shard.weight;
         match (&shard.name, names) {
             (None, Names::Addresses) => {
@@ -141,18 +150,19 @@ pub(crate) enum Names {
     HashKeys,
 }
 
+/// An IPv6 host loses its brackets.
 fn split(address: &Address) -> (String, u16) {
     let text = address.to_string();
     let (host, port) = text.rsplit_once(':').unwrap();
-    (host.to_owned(), port.parse().unwrap())
+    (host.trim_matches(['[', ']']).to_owned(), port.parse().unwrap())
 }
 
 /// Shards on one server after the other, with these weights and names.
-pub(crate) fn named(shards: &[(u32, &str)], servers: usize) -> Vec<Shard> {
+pub(crate) fn named(shards: &[(u32, &str)]) -> Vec<Shard> {
     (0..)
         .zip(shards)
         .map(|(number, &(weight, name))| Shard {
-            server: number % servers,
+            server: number % SERVERS,
             weight,
             name: Some(name.to_owned()),
         })

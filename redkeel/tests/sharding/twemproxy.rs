@@ -3,11 +3,10 @@
 use routing::{Distribution, Hash, Sharding};
 use testkit::{Client, Peer, Port};
 
-use crate::fleet::{Fleet, find_through, write_through};
+use crate::fleet::{Fleet, SERVERS, find_through, write_through};
 use crate::keys::keys;
 use crate::pool::{Pool, Shard, named, unnamed};
 
-const SERVERS: usize = 5;
 /// In all, over every pool.
 const KEYS: usize = 100_000;
 
@@ -22,13 +21,14 @@ fn pools() -> Vec<Pool> {
                 let sharding = Sharding { distribution, hash, hash_tag, ..Sharding::default() };
                 pools.push(Pool { sharding, shards });
             };
-            let weighted = [(1, "z"), (2, "shard-10"), (7, "bb"), (3, "aaa"), (5, "shard-9")];
+            let weighted =
+                [(1, "z"), (2, "shard-10"), (7, "bb"), (3, "aaa"), (5, "shard-9"), (1, "c")];
             add(unnamed(&[1; SERVERS]), None);
-            add(unnamed(&[3, 1, 4, 2, 6]), Some(b"{}"));
-            add(named(&weighted, SERVERS), Some(b"$$"));
+            add(unnamed(&[3, 1, 4, 2, 6, 1]), Some(b"{}"));
+            add(named(&weighted), Some(b"$$"));
             let many: Vec<String> = (1..=25).map(|number| format!("node{number}")).collect();
             let many: Vec<(u32, &str)> = many.iter().map(|name| (1, name.as_str())).collect();
-            add(named(&many, SERVERS), Some(b"<>"));
+            add(named(&many), Some(b"<>"));
         }
     }
     pools
@@ -47,7 +47,7 @@ fn nutcracker(pools: &[Pool], fleet: &Fleet, more: &str) -> (Peer, Vec<Port>) {
 
 #[test]
 fn keys_are_where_twemproxy_has_them() {
-    let mut fleet = Fleet::start(SERVERS);
+    let mut fleet = Fleet::start();
     let pools = pools();
     let (_nutcracker, ports) = nutcracker(&pools, &fleet, "");
     for ((seed, pool), port) in (0..).zip(&pools).zip(&ports) {
@@ -70,7 +70,7 @@ fn keys_are_where_twemproxy_has_them() {
 #[test]
 fn keys_are_where_twemproxy_has_them_without_an_ejected_server() {
     const DEAD: usize = 2;
-    let mut fleet = Fleet::start(SERVERS);
+    let mut fleet = Fleet::start();
     let pools: Vec<Pool> =
         pools().into_iter().filter(|pool| pool.sharding.hash == Hash::Fnv1ax64).collect();
     let (_nutcracker, ports) = nutcracker(
