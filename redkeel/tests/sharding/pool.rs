@@ -85,8 +85,8 @@ impl Pool {
         text
     }
 
-    /// A cluster of `envoy.yaml`: YAML in one line.
-    pub(crate) fn envoy(&self, fleet: &Fleet, name: &str, names: Names) -> String {
+    /// A cluster of `envoy.yaml`: YAML in one line. `more` are further fields of it, each with a comma behind it.
+    pub(crate) fn envoy(&self, fleet: &Fleet, name: &str, names: Names, more: &str) -> String {
         let size = self.sharding.size.or(self.sharding.distribution.default_size()).unwrap();
         let policy = match self.sharding.distribution {
             Distribution::EnvoyRing => {
@@ -106,7 +106,7 @@ impl Pool {
         let endpoints: Vec<String> =
             self.shards.iter().map(|shard| self.envoy_endpoint(fleet, shard, names)).collect();
         format!(
-            "{{ name: {name}, type: {kind}, connect_timeout: 1s, lb_policy: {policy}, \
+            "{{ name: {name}, type: {kind}, connect_timeout: 1s, lb_policy: {policy}, {more} \
              common_lb_config: {{ consistent_hashing_lb_config: {{ use_hostname_for_hashing: {by_hostname} }} }}, \
              load_assignment: {{ cluster_name: {name}, endpoints: [{{ lb_endpoints: [{}] }}] }} }}",
             endpoints.join(", ")
