@@ -12,7 +12,7 @@ const KEYS: usize = 50_000;
 
 /// Envoy's distributions over equal and weighted shards, by their addresses and by their names, with and without tags, and with
 /// rings and tables of other sizes than the default.
-fn pools() -> Vec<(Pool, Names)> {
+pub(crate) fn pools() -> Vec<(Pool, Names)> {
     let mut pools = Vec::new();
     for (distribution, other_size) in [
         (Distribution::EnvoyRing, 5_000),

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod configured;
 mod envoy;
 mod fleet;
 mod keys;

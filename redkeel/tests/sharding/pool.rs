@@ -85,6 +85,35 @@ impl Pool {
         text
     }
 
+    /// The pool's tables in `redkeel.toml`.
+    pub(crate) fn redkeel(&self, fleet: &Fleet, name: &str, listen: &str) -> String {
+        let Sharding { distribution, hash, char_sign, hash_tag, size } = self.sharding;
+        let tag = hash_tag.map_or_else(
+            || "none".to_owned(),
+            |[open, close]| [char::from(open), char::from(close)].iter().collect(),
+        );
+        let mut text = format!(
+            "[pool.{name}]\nlisten = \"{listen}\"\n[pool.{name}.shards]\n\
+             distribution = \"{distribution}\"\nhash_tag = \"{tag}\"\n"
+        );
+        if distribution.uses_hash() {
+            writeln!(text, "hash = \"{hash}\"\nchar_sign = \"{char_sign}\"").unwrap();
+        }
+        if let Some(size) = size {
+            writeln!(text, "size = {size}").unwrap();
+        }
+        let shards: Vec<String> = self
+            .shards
+            .iter()
+            .map(|shard| {
+                let name = shard.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+                format!("{}:{}{name}", self.address(shard, fleet), shard.weight)
+            })
+            .collect();
+        writeln!(text, "servers = {shards:?}").unwrap();
+        text
+    }
+
     /// A cluster of `envoy.yaml`: YAML in one line. `more` are further fields of it, each with a comma behind it.
     pub(crate) fn envoy(&self, fleet: &Fleet, name: &str, names: Names, more: &str) -> String {
         let size = self.sharding.size.or(self.sharding.distribution.default_size()).unwrap();

@@ -12,7 +12,7 @@ const KEYS: usize = 100_000;
 
 /// Each hash with each distribution that hashes, over shards with and without names, tags and weights, and over as many
 /// equal ones as make twemproxy's `float` round down.
-fn pools() -> Vec<Pool> {
+pub(crate) fn pools() -> Vec<Pool> {
     let mut pools = Vec::new();
     for distribution in [Distribution::Ketama, Distribution::Modula] {
         for hash in Hash::ALL {

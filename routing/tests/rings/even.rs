@@ -56,6 +56,9 @@ fn hashes_are_even() {
     let members = equal(SHARDS);
     for hash in Hash::ALL {
         for char_sign in CharSign::ALL {
+            if char_sign == CharSign::Unsigned && !hash.depends_on_sign() {
+                continue;
+            }
             let of = |distribution| {
                 let sharding = Sharding { hash, char_sign, ..sharding(distribution) };
                 Ring::new(&sharding, &members, &[true; SHARDS]).unwrap()
