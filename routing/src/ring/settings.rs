@@ -69,6 +69,11 @@ impl Distribution {
         matches!(self, Self::Ketama | Self::Modula)
     }
 
+    /// Whether shards and keys are placed as Envoy does.
+    fn is_envoys(self) -> bool {
+        matches!(self, Self::Maglev | Self::EnvoyRing | Self::EnvoyRingMurmur2)
+    }
+
     /// What [`Sharding::size`] is if it is not set; `None` where it means nothing.
     pub fn default_size(self) -> Option<u32> {
         match self {
@@ -87,12 +92,13 @@ impl Distribution {
         }
     }
 
-    /// The name of a shard that has none but an address: `host:port`. twemproxy leaves out memcached's port 11211, and so do
-    /// its distributions here.
+    /// The name of a shard that has none but an address: `host:port`, the host without brackets. twemproxy leaves out memcached's port
+    /// 11211, and Envoy puts an IPv6 address into brackets; so do their distributions here.
     pub fn name_of_address(self, host: &str, port: u16) -> String {
         const MEMCACHED: u16 = 11_211;
         match self {
             Self::Ketama | Self::Modula | Self::Random if port == MEMCACHED => host.to_owned(),
+            _ if self.is_envoys() && host.contains(':') => format!("[{host}]:{port}"),
             _ => format!("{host}:{port}"),
         }
     }
@@ -155,9 +161,11 @@ mod tests {
         let ketama = Distribution::Ketama;
         assert_eq!(ketama.name_of_address("10.0.0.1", 6379), "10.0.0.1:6379");
         assert_eq!(ketama.name_of_address("10.0.0.1", 11_211), "10.0.0.1");
+        assert_eq!(ketama.name_of_address("::1", 6379), "::1:6379");
         assert_eq!(ketama.name_of_path("/tmp/r.sock"), "/tmp/r.sock:");
         let maglev = Distribution::Maglev;
         assert_eq!(maglev.name_of_address("10.0.0.1", 11_211), "10.0.0.1:11211");
+        assert_eq!(maglev.name_of_address("::1", 6379), "[::1]:6379");
         assert_eq!(maglev.name_of_path("/tmp/r.sock"), "/tmp/r.sock");
     }
 }
