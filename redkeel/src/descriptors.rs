@@ -34,8 +34,13 @@ const SENTINELS: usize = 8;
 
 /// What all pools need if every limit is reached.
 fn wanted(config: &Config) -> u64 {
-    let clients: u64 = config.pools.iter().map(|pool| clients_and_pinned(&pool.limits)).sum();
-    clients + fixed(config)
+    let clients = served(config).map(|pool| clients_and_pinned(&pool.limits));
+    clients.sum::<u64>() + fixed(config)
+}
+
+/// The pools that have clients: not those that only routes lead to.
+fn served(config: &Config) -> impl Iterator<Item = &config::Pool> {
+    config.pools.iter().filter(|pool| !pool.listeners.is_empty())
 }
 
 fn clients_and_pinned(limits: &Limits) -> u64 {
@@ -68,11 +73,11 @@ fn fit(config: &mut Config, available: u64) {
         return;
     }
     let left = available.saturating_sub(fixed(config));
-    let clients: u64 = config.pools.iter().map(|pool| pool.limits.max_clients as u64).sum();
+    let clients: u64 = served(config).map(|pool| pool.limits.max_clients as u64).sum();
     let for_clients = clients.min(left * PINNED_SHARE / (PINNED_SHARE + 1));
     let for_pinned = left - for_clients;
-    let pinned: u64 = config.pools.iter().map(|pool| pool.limits.max_pinned as u64).sum();
-    for pool in &mut config.pools {
+    let pinned: u64 = served(config).map(|pool| pool.limits.max_pinned as u64).sum();
+    for pool in config.pools.iter_mut().filter(|pool| !pool.listeners.is_empty()) {
         let before = pool.limits.clone();
         let limits = &mut pool.limits;
         limits.max_clients = share(before.max_clients, for_clients, clients);

@@ -1,6 +1,6 @@
 //! What the legs were answered is handed to the client: in the order of its commands, merged where there were several.
 
-use resp::{Protocol, Skip};
+use resp::{Protocol, ReplyScanner, Skip};
 use session::PubSubValue;
 use session::shards::merge;
 use topology::ErrorKind;
@@ -34,7 +34,11 @@ impl Engine {
         };
         client.unanswered = u32::try_from(front.owed.len()).unwrap_or(u32::MAX);
         // Commands that the end of this one sent were noted meanwhile.
+        let too_much = front.too_much;
         client.side = Side::Front(front);
+        if too_much {
+            return self.close_slow(key);
+        }
         let waits = client.parked == Parked::Answers;
         let ends = client.ended || self.draining;
         if (waits && (is_empty || (room && paid > 0))) || (ends && is_empty) {
@@ -79,8 +83,10 @@ impl Engine {
                 }
                 Owing::Reply(place) => {
                     let place = *place;
-                    let whole =
-                        !self.next_is_push(front, place) && self.pass(key, front, place, mute);
+                    if self.next_is_push(front, place) {
+                        return;
+                    }
+                    let whole = self.pass(key, front, place, mute);
                     if !whole && self.has_begun(front, place) {
                         front.amid = Some(Amid { place, unasked: false });
                     }
@@ -136,7 +142,7 @@ impl Engine {
                 }
                 Owing::Merged(merging) => {
                     let mut merging = std::mem::replace(merging, empty_merging());
-                    let all = self.gather_parts(front, &mut merging);
+                    let all = self.gather_parts(key, front, &mut merging);
                     if all {
                         front.turn += 1;
                         let reply = self.merged(key, front.turn, &merging);
@@ -283,21 +289,17 @@ impl Engine {
         let Some(from) = self.clients.get_mut(leg.key) else {
             return false;
         };
-        let pending = from.output.pending();
-        let fresh = pending.get(leg.seen..).unwrap_or_default();
-        if fresh.is_empty() {
+        let (len, whole) = next_value(&mut leg.scanner, from.output.pending());
+        let begun = std::mem::take(&mut leg.gathered);
+        let leg_key = leg.key;
+        if len == 0 && begun.is_empty() {
             return false;
         }
-        let (len, whole) = match leg.scanner.scan(fresh) {
-            Ok(Skip::Complete(len)) => (leg.seen + len, true),
-            // What the engine has handed to a leg was scanned before.
-            Ok(Skip::Incomplete) | Err(_) => (pending.len(), false),
-        };
-        leg.seen = 0;
-        let leg_key = leg.key;
+        // Out of its place, so that it can be read while the client's is written.
         let output = std::mem::take(&mut from.output);
-        let bytes = output.pending().get(..len).unwrap_or_default();
         if let Some(client) = self.clients.get_mut(key).filter(|_| !mute) {
+            client.output.append(&begun, &mut self.buffers);
+            let bytes = output.pending().get(..len).unwrap_or_default();
             client.output.append(bytes, &mut self.buffers);
             client.output.commit();
         }
@@ -321,8 +323,13 @@ impl Engine {
         let Some(leg) = front.legs.get(place).and_then(Option::as_ref) else {
             return false;
         };
-        let whole = leg.seen > 0 || leg.scanner.is_idle();
-        whole && self.output(ConnId::client(leg.key)).first() == Some(&b'>')
+        match leg.gathered.first() {
+            Some(first) => *first == b'>',
+            None if leg.scanner.is_idle() => {
+                self.output(ConnId::client(leg.key)).first() == Some(&b'>')
+            }
+            None => false,
+        }
     }
 
     /// Takes the leg's next value, if that is a reply and all of it has come.
@@ -330,34 +337,36 @@ impl Engine {
         if self.next_is_push(front, place) { None } else { self.take_value(front, place) }
     }
 
-    /// Takes the leg's next value, if all of it has come.
+    /// Takes the leg's next value, if all of it has come; else what there is of it, so that the leg's node can go on.
     fn take_value(&mut self, front: &mut Front, place: usize) -> Option<Vec<u8>> {
         let leg = front.legs.get_mut(place)?.as_mut()?;
         let pending = self.clients.get(leg.key)?.output.pending();
-        let fresh = pending.get(leg.seen..)?;
-        if fresh.is_empty() {
-            return None;
-        }
-        let Ok(Skip::Complete(len)) = leg.scanner.scan(fresh) else {
-            leg.seen = pending.len();
-            return None;
-        };
-        let len = std::mem::take(&mut leg.seen) + len;
-        let value = pending.get(..len)?.to_vec();
+        let (len, whole) = next_value(&mut leg.scanner, pending);
+        leg.gathered.extend_from_slice(pending.get(..len)?);
+        let value = whole.then(|| std::mem::take(&mut leg.gathered));
         let leg = leg.key;
         self.client_written(leg, len);
-        Some(value)
+        value
     }
 
     /// Takes what has come of a command's parts; true: all of them.
-    fn gather_parts(&mut self, front: &mut Front, merging: &mut Merging) -> bool {
+    fn gather_parts(&mut self, key: Key, front: &mut Front, merging: &mut Merging) -> bool {
         let mut all = true;
+        let mut size = 0;
         for (place, reply) in &mut merging.parts {
             if reply.is_none() {
                 *reply = self.take_reply(front, *place);
-                all &= reply.is_some();
             }
+            let leg = front.legs.get(*place).and_then(Option::as_ref);
+            let begun = leg.map_or(0, |leg| leg.gathered.len());
+            size += reply.as_ref().map_or(begun, Vec::len);
+            all &= reply.is_some();
         }
+        let limit = self
+            .clients
+            .get(key)
+            .map_or(u64::MAX, |client| self.pools[client.pool].settings.limits.client_output);
+        front.too_much |= size as u64 > limit;
         all
     }
 
@@ -468,4 +477,16 @@ fn empty_merging() -> Box<Merging> {
         parts: Vec::new(),
         order: Vec::new(),
     })
+}
+
+/// How much of this belongs to the present value, and whether that is all of it. What the engine has given to a leg was scanned
+/// before, so that nothing in it is broken.
+fn next_value(scanner: &mut ReplyScanner, pending: &[u8]) -> (usize, bool) {
+    if pending.is_empty() {
+        return (0, false);
+    }
+    match scanner.scan(pending) {
+        Ok(Skip::Complete(len)) => (len, true),
+        Ok(Skip::Incomplete) | Err(_) => (pending.len(), false),
+    }
 }

@@ -14,8 +14,8 @@ use crate::slots::Key;
 pub(crate) struct Leg {
     pub(crate) key: Key,
     pub(crate) scanner: ReplyScanner,
-    /// Bytes of an incomplete value that the scanner has seen, and that were not handed over.
-    pub(crate) seen: usize,
+    /// What has come of a value that is looked at whole.
+    pub(crate) gathered: Vec<u8>,
 }
 
 impl Client {
@@ -71,7 +71,8 @@ impl Engine {
         let leg = self.clients.insert(leg);
         self.legs += 1;
         let front = self.clients.get_mut(key)?.front_mut()?;
-        *front.legs.get_mut(place)? = Some(Leg { key: leg, scanner: ReplyScanner::new(), seen: 0 });
+        *front.legs.get_mut(place)? =
+            Some(Leg { key: leg, scanner: ReplyScanner::new(), gathered: Vec::new() });
         Some(leg)
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct Front {
     pub(crate) alone: bool,
     /// It waits for a leg to take in what it has.
     pub(crate) full: bool,
+    /// More was gathered for one reply than a client may have unread.
+    pub(crate) too_much: bool,
     /// Counts random choices.
     pub(crate) turn: u64,
 }

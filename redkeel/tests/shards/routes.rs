@@ -110,7 +110,7 @@ fn a_route_may_lead_to_a_sharded_pool() {
     let other = RedisServer::start();
     let text = format!(
         "workers = 1\n[pool.main]\nlisten = \"127.0.0.1:0\"\nservers = [\"{}\"]\n[[pool.main.routes]]\nprefix = \"s:\"\npool = \"many\"\n\
-         [pool.many.shards]\nservers = {}\n",
+         [pool.many.shards]\nservers = {}\nhash = \"md5\"\n",
         other.address(),
         entries(&servers)
     );
