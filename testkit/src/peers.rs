@@ -126,13 +126,14 @@ impl Peer {
         Self::start("haproxy", command, folder, vec![port], None)
     }
 
-    /// twemproxy with a pool of one server, as its example configuration has it.
+    /// twemproxy with a pool of these servers, as its example configuration has it.
     #[track_caller]
-    pub fn twemproxy(server: &str, cpu: Option<usize>) -> Self {
+    pub fn twemproxy(servers: &[String], cpu: Option<usize>) -> Self {
         let port = Port::free();
+        let servers: String = servers.iter().map(|server| format!("   - {server}:1\n")).collect();
         let config = format!(
             "pool:\n  listen: {}\n  redis: true\n  hash: fnv1a_64\n  distribution: ketama\n  \
-             preconnect: true\n  servers:\n   - {server}:1\n",
+             preconnect: true\n  servers:\n{servers}",
             port.address()
         );
         Self::twemproxy_at(&config, vec![port], cpu)
@@ -170,16 +171,19 @@ impl Peer {
         Some(command)
     }
 
-    /// Envoy's Redis proxy with one worker; `None` where Envoy is not installed.
+    /// Envoy's Redis proxy with one worker, before these servers; `None` where Envoy is not installed.
     #[track_caller]
-    pub fn envoy(server: &str, cpu: Option<usize>) -> Option<Self> {
+    pub fn envoy(servers: &[String], cpu: Option<usize>) -> Option<Self> {
         let port = Port::free();
-        let (host, server_port) = server.rsplit_once(':')?;
+        let mut endpoints = String::new();
+        for server in servers {
+            let (host, port) = server.rsplit_once(':')?;
+            endpoints += &ENVOY_ENDPOINT.replace("HOST", host).replace("PORT", port);
+        }
         let folder = Folder::new("envoy");
         let config = ENVOY
             .replace("LISTEN_PORT", &port.number().to_string())
-            .replace("SERVER_HOST", host)
-            .replace("SERVER_PORT", server_port);
+            .replace("ENDPOINTS", endpoints.trim_end());
         let command = Self::envoy_command(&folder, &config)?;
         Some(Self::start("envoy", command, folder, vec![port], cpu))
     }
@@ -272,13 +276,16 @@ static_resources:
   - name: redis
     type: STATIC
     connect_timeout: 1s
+    lb_policy: RING_HASH
     load_assignment:
       cluster_name: redis
       endpoints:
       - lb_endpoints:
-        - endpoint:
-            address: { socket_address: { address: SERVER_HOST, port_value: SERVER_PORT } }
+ENDPOINTS
 "#;
+
+const ENVOY_ENDPOINT: &str =
+    "        - endpoint: { address: { socket_address: { address: HOST, port_value: PORT } } }\n";
 
 #[cfg(test)]
 mod tests {
@@ -297,13 +304,13 @@ mod tests {
         let redis = RedisServer::start();
         let server = redis.address().to_string();
         set_and_get(Peer::haproxy(&server, 100, None).address());
-        set_and_get(Peer::twemproxy(&server, None).address());
+        set_and_get(Peer::twemproxy(&[server], None).address());
     }
 
     #[test]
     fn envoy_serves_where_it_is_installed() {
         let redis = RedisServer::start();
-        if let Some(envoy) = Peer::envoy(&redis.address().to_string(), None) {
+        if let Some(envoy) = Peer::envoy(&[redis.address().to_string()], None) {
             set_and_get(envoy.address());
         }
     }

@@ -132,7 +132,7 @@ fn prepare(options: &Options) -> Result<Vec<Contestant>> {
 
 fn compare(load: &Load, contestants: &[Contestant], options: &Options) -> Result<LoadResult> {
     let contestants: Vec<&Contestant> =
-        contestants.iter().filter(|contestant| !load.tls || contestant.speaks_tls()).collect();
+        contestants.iter().filter(|contestant| load.suits(contestant)).collect();
     let redis = load.start_redis();
     let mut turns: Vec<Vec<load::Turn>> = contestants.iter().map(|_| Vec::new()).collect();
     for round in 0..options.rounds {

@@ -1,7 +1,7 @@
 //! redis-benchmark, the load of the comparison.
 
 use std::path::Path;
-use std::process::Command;
+use std::process;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,11 +13,31 @@ use super::contestant::LOAD_CPU;
 /// its writeHandler (redis-benchmark.c, 7.0) tries such a write again and again.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Which command.
+#[derive(Clone, Copy)]
+pub(super) enum Command {
+    Get,
+    Set,
+    /// With so many keys.
+    Mget {
+        keys: usize,
+    },
+}
+
+impl Command {
+    /// How many keys it has.
+    pub(super) fn keys(self) -> usize {
+        match self {
+            Self::Get | Self::Set => 1,
+            Self::Mget { keys } => keys,
+        }
+    }
+}
+
 /// What redis-benchmark is to do.
 #[derive(Clone, Copy)]
 pub(super) struct Task {
-    /// `get` or `set`.
-    pub(super) test: &'static str,
+    pub(super) command: Command,
     pub(super) clients: usize,
     pub(super) pipeline: usize,
     pub(super) value_bytes: usize,
@@ -42,8 +62,8 @@ impl Task {
     ) -> Result<Figures> {
         let Address::Tcp(address) = address else { anyhow::bail!("{address} is no TCP address") };
         let (host, port) = address.rsplit_once(':').context("an address has a port")?;
-        let mut command = Command::new("redis-benchmark");
-        command.args(["-h", host, "-p", port, "-t", self.test, "--csv"]);
+        let mut command = process::Command::new("redis-benchmark");
+        command.args(["-h", host, "-p", port, "--csv"]);
         let numbers = [
             ("-n", requests),
             ("-c", self.clients as u64),
@@ -56,6 +76,13 @@ impl Task {
         }
         if let Some(ca) = ca {
             command.arg("--tls").arg("--cacert").arg(ca);
+        }
+        match self.command {
+            Command::Get => _ = command.args(["-t", "get"]),
+            Command::Set => _ = command.args(["-t", "set"]),
+            Command::Mget { keys } => {
+                command.arg("MGET").args((0..keys).map(|_| "key:__rand_int__"));
+            }
         }
         let folder = Folder::new("load");
         let log = folder.path().join("log");

@@ -36,7 +36,7 @@ struct Promise {
 
 const PROXY_CPU: fn(&Turn) -> Option<f64> = |turn| turn.proxy_cpu_us;
 
-const PROMISES: [Promise; 8] = [
+const PROMISES: [Promise; 13] = [
     cpu("proxy CPU per command, 50 clients: redkeel / haproxy", "get-c50", "haproxy", 0.75),
     cpu("proxy CPU per command, 50 clients: redkeel / twemproxy", "get-c50", "twemproxy", 0.85),
     cpu("the same, pipeline 16: redkeel / haproxy", "get-c50-p16", "haproxy", 0.9),
@@ -48,6 +48,27 @@ const PROMISES: [Promise; 8] = [
         "haproxy",
         1.0,
     ),
+    cpu(
+        "proxy CPU per GET, 3 shards, 50 clients: redkeel / twemproxy",
+        "shards3-c50",
+        "twemproxy",
+        0.85,
+    ),
+    cpu("the same, pipeline 16: redkeel / twemproxy", "shards3-c50-p16", "twemproxy", 0.45),
+    cpu(
+        "proxy CPU per MGET of 100, 8 shards: redkeel / twemproxy",
+        "shards8-mget100",
+        "twemproxy",
+        0.6,
+    ),
+    cpu("the same: redkeel / envoy", "shards8-mget100", "envoy", 0.5),
+    Promise {
+        what: "p50 of MGET of 10,000, 8 shards: redkeel / direct",
+        load: "shards8-mget10k",
+        peer: "direct",
+        figure: |turn| Some(turn.p50_ms),
+        limit: Limit::AtMost(3.0),
+    },
     Promise {
         what: "ops/s, 50 clients: redkeel / direct",
         load: "get-c50",

@@ -95,12 +95,25 @@ impl Contestant {
         }
     }
 
-    /// Starts it before the Redis server at `server`, for so many clients. `None`: there is no
-    /// proxy.
-    pub(super) fn start(&self, server: &Address, max_clients: usize) -> Option<Proxy> {
-        let (text, cpu) = (server.to_string(), Some(PROXY_CPU));
+    /// Can it shard?
+    pub(super) fn shards(&self) -> bool {
+        !matches!(self, Self::HaProxy)
+    }
+
+    /// Starts it before the Redis servers at `servers`, several of which are shards, for so many clients. `None`: there
+    /// is no proxy.
+    pub(super) fn start(&self, servers: &[String], max_clients: usize) -> Option<Proxy> {
+        let (text, cpu) = (servers.join(","), Some(PROXY_CPU));
         Some(match self {
             Self::Direct => return None,
+            Self::Redkeel(binary) if servers.len() > 1 => {
+                let text = format!(
+                    "workers = 1\n[admin]\nlisten = \"none\"\n\
+                     [pool.main]\nlisten = \"127.0.0.1:0\"\nshards = {{ servers = {servers:?} }}\n"
+                );
+                let builder = Redkeel::builder(binary).config(&text).cpu(PROXY_CPU);
+                Proxy::Redkeel(builder.expect_log("max_clients").start())
+            }
             Self::Redkeel(binary) => {
                 let arguments = [
                     ["--mode", "split"],
@@ -119,8 +132,8 @@ impl Contestant {
                 )
             }
             Self::HaProxy => Proxy::Peer(Peer::haproxy(&text, max_clients, cpu)),
-            Self::Twemproxy => Proxy::Peer(Peer::twemproxy(&text, cpu)),
-            Self::Envoy => Proxy::Peer(Peer::envoy(&text, cpu)?),
+            Self::Twemproxy => Proxy::Peer(Peer::twemproxy(servers, cpu)),
+            Self::Envoy => Proxy::Peer(Peer::envoy(servers, cpu)?),
         })
     }
 }

@@ -36,11 +36,12 @@ impl IdleMemory {
 pub(super) fn measure(contestants: &[Contestant]) -> Result<Vec<IdleMemory>> {
     let descriptors = raise_descriptor_limit()? - OTHER_DESCRIPTORS;
     let redis = RedisServer::builder().cpu(LOAD_CPU).option("maxclients", "11000").start();
+    let servers = [redis.address().to_string()];
     let mut results = Vec::new();
     for contestant in contestants {
         let name = contestant.name();
         let clients = CLIENTS.min(descriptors / contestant.descriptors_per_client());
-        let Some(proxy) = contestant.start(redis.address(), clients as usize) else { continue };
+        let Some(proxy) = contestant.start(&servers, clients as usize) else { continue };
         if clients < CLIENTS {
             println!(
                 "{name}: {clients} silent clients, not {CLIENTS}: raise `ulimit -Hn` for more"

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use testkit::{Address, RedisServer, simple, usage};
 
-use super::benchmark_tool::Task;
+use super::benchmark_tool::{Command, Task};
 use super::contestant::{Contestant, LOAD_CPU, Proxy, Tls};
 use super::single;
 
@@ -16,14 +16,16 @@ pub(super) struct Load {
     pub(super) description: &'static str,
     task: Task,
     /// Clients speak TLS with the proxy.
-    pub(super) tls: bool,
+    tls: bool,
+    /// How many servers there are, each with every key; all but the first are for those who shard.
+    servers: usize,
 }
 
 const SMALL: usize = 64;
 const LARGE: usize = 16 * 1024;
 
 /// Every load of the comparison.
-pub(super) const LOADS: [Load; 9] = [
+pub(super) const LOADS: [Load; 14] = [
     get("get-c1", "GET 64 B, 1 client", 1, 1, SMALL),
     get("get-c50", "GET 64 B, 50 clients", 50, 1, SMALL),
     get("get-c500", "GET 64 B, 500 clients", 500, 1, SMALL),
@@ -33,11 +35,26 @@ pub(super) const LOADS: [Load; 9] = [
     Load {
         name: "set-c50",
         description: "SET 64 B, 50 clients",
-        task: Task { test: "set", clients: 50, pipeline: 1, value_bytes: SMALL, keys: 10_000 },
+        task: Task {
+            command: Command::Set,
+            clients: 50,
+            pipeline: 1,
+            value_bytes: SMALL,
+            keys: 10_000,
+        },
         tls: false,
+        servers: 1,
     },
     get("get16k-c50", "GET 16 KiB, 50 clients", 50, 1, LARGE),
     Load { tls: true, ..get("get-tls-c50", "GET 64 B, 50 clients over TLS", 50, 1, SMALL) },
+    Load { servers: 3, ..get("shards3-c50", "GET 64 B, 3 shards, 50 clients", 50, 1, SMALL) },
+    Load {
+        servers: 3,
+        ..get("shards3-c50-p16", "GET 64 B, 3 shards, 50 clients, pipeline 16", 50, 16, SMALL)
+    },
+    Load { servers: 3, ..get("shards3-c500", "GET 64 B, 3 shards, 500 clients", 500, 1, SMALL) },
+    mget("shards8-mget100", "MGET of 100 keys of 64 B, 8 shards, 50 clients", 50, 100),
+    mget("shards8-mget10k", "MGET of 10,000 keys of 64 B, 8 shards, 1 client", 1, 10_000),
 ];
 
 const fn get(
@@ -49,8 +66,14 @@ const fn get(
 ) -> Load {
     // About 64 MB at most.
     let keys = if value_bytes > SMALL { 4000 } else { 10_000 };
-    let task = Task { test: "get", clients, pipeline, value_bytes, keys };
-    Load { name, description, task, tls: false }
+    let task = Task { command: Command::Get, clients, pipeline, value_bytes, keys };
+    Load { name, description, task, tls: false, servers: 1 }
+}
+
+const fn mget(name: &'static str, description: &'static str, clients: usize, keys: usize) -> Load {
+    let command = Command::Mget { keys };
+    let task = Task { command, clients, pipeline: 1, value_bytes: SMALL, keys: 10_000 };
+    Load { name, description, task, tls: false, servers: 8 }
 }
 
 /// What was measured in one turn.
@@ -70,8 +93,17 @@ pub(super) struct Turn {
 }
 
 impl Load {
-    /// A redis-server that has every key of the load.
-    pub(super) fn start_redis(&self) -> RedisServer {
+    /// Is it one for this contestant?
+    pub(super) fn suits(&self, contestant: &Contestant) -> bool {
+        (!self.tls || contestant.speaks_tls()) && (self.servers == 1 || contestant.shards())
+    }
+
+    /// The redis-servers, each of which has every key of the load.
+    pub(super) fn start_redis(&self) -> Vec<RedisServer> {
+        (0..self.servers).map(|_| self.start_one()).collect()
+    }
+
+    fn start_one(&self) -> RedisServer {
         let redis = RedisServer::builder().cpu(LOAD_CPU).start();
         let value = vec![b'x'; self.task.value_bytes];
         let mut client = redis.client();
@@ -88,17 +120,19 @@ impl Load {
     pub(super) fn turn(
         &self,
         contestant: &Contestant,
-        redis: &RedisServer,
+        redis: &[RedisServer],
         seconds: f64,
     ) -> Result<Turn> {
-        let (server, clients) = (redis.address(), self.task.clients + 10);
+        let server = redis.first().context("no server")?.address();
+        let servers: Vec<String> = redis.iter().map(|one| one.address().to_string()).collect();
+        let clients = self.task.clients + 10;
         let tls = self.tls.then(Tls::new);
         let ca = tls.as_ref().map(|tls| tls.authority.ca());
         let proxy = match &tls {
             Some(tls) => contestant.start_tls(server, clients, tls),
-            None => contestant.start(server, clients),
+            None => contestant.start(&servers, clients),
         };
-        let address = proxy.as_ref().map_or_else(|| redis.address().clone(), Proxy::address);
+        let address = proxy.as_ref().map_or_else(|| server.clone(), Proxy::address);
         let warm_up = self.task.run(&address, ca.as_deref(), self.warm_up_requests())?;
         let requests = (warm_up.ops_per_second * seconds) as u64;
         let requests = requests.max(self.task.clients as u64 * self.task.pipeline as u64);
@@ -122,11 +156,12 @@ impl Load {
     }
 
     fn warm_up_requests(&self) -> u64 {
-        (self.task.clients * self.task.pipeline).clamp(5_000, 50_000) as u64
+        let each = self.task.command.keys() as u64;
+        (self.task.clients * self.task.pipeline).clamp(5_000, 50_000) as u64 / each + 10
     }
 
     fn single_p50(&self, address: &Address, seconds: f64) -> Result<Option<f64>> {
-        if (self.task.clients, self.task.pipeline) != (1, 1) {
+        if (self.task.clients, self.task.pipeline) != (1, 1) || self.servers > 1 {
             return Ok(None);
         }
         let time = Duration::from_secs_f64(seconds);
@@ -140,11 +175,11 @@ struct Cpu {
 }
 
 impl Cpu {
-    fn of(proxy: Option<&Proxy>, redis: &RedisServer) -> Result<Self> {
+    fn of(proxy: Option<&Proxy>, redis: &[RedisServer]) -> Result<Self> {
         let time = |pid: u32| usage::cpu_time(pid).context("a process has ended");
         Ok(Self {
             proxy: proxy.map(|proxy| time(proxy.pid())).transpose()?,
-            redis: time(redis.pid())?,
+            redis: redis.iter().map(|one| time(one.pid())).sum::<Result<Duration>>()?,
         })
     }
 }
