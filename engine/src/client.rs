@@ -272,7 +272,8 @@ impl Special {
             && !self.orphaned
             && self.standing_error.is_none()
             && self.stalls.is_none()
-            && self.inquiry.is_none()
+            // Looked at when nothing is unanswered: counts that are still here were for nothing.
+            && matches!(self.inquiry, None | Some(Inquiry::Counted(_)))
             && self.hub.is_none()
             && self.hub_error.is_none()
             && self.late.is_empty()

@@ -22,6 +22,7 @@ impl Engine {
                 let queued = client.output.tail(value.len) == b"+QUEUED\r\n";
                 client.special_mut().queued += u32::from(queued);
             }
+            PendingKind::Info if !is_error => self.put_counts(client_key, value.len),
             PendingKind::Permission => self.permission(client_key, value.len),
             PendingKind::NodeClient if !is_error => self.note_node_client(client_key, value.len),
             PendingKind::Tracking => self.tracking_answered(client_key, value.len),

@@ -289,6 +289,7 @@ pub(crate) fn unit(
                 target = target.max(own);
                 repeatable &= own_repeatable;
             }
+            Way::Local(Local::Info) => {}
             Way::Local(Local::Exec | Local::Discard) => {
                 let request = Request::unit(at, replies, target, repeatable);
                 return Some((request, scripts));

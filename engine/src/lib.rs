@@ -25,6 +25,7 @@ mod effects;
 mod gather;
 mod hold;
 mod hub;
+mod info;
 mod input;
 mod listening;
 mod local;

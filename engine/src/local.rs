@@ -42,6 +42,7 @@ impl Engine {
                 self.one(key, bytes, Target::Primary, false, PendingKind::Plain)
             }
             Local::Exec | Local::Discard => self.end_transaction(key, bytes, local),
+            Local::Info => self.info(key, bytes),
             _ if queued => self.queued_local(key, call, bytes, local),
             Local::Unwatch => self.unwatch(key, bytes),
             Local::Select => self.select(key, call, bytes),

@@ -13,6 +13,7 @@ mod clients;
 mod conversation;
 mod failures;
 mod glob;
+mod info;
 pub mod shards;
 mod subscriptions;
 mod tracking;
@@ -30,6 +31,7 @@ pub use client::{
 pub use clients::ClientsRequest;
 pub use conversation::{Conversation, HiddenBytes, Login, Standing, Who};
 pub use failures::{LoginFailures, Origin};
+pub use info::{ClientCounts, with_client_counts};
 pub use subscriptions::{
     PubSubValue, Space, Subscriptions, message_topic, pubsub_value, without_confirmed,
 };

@@ -78,7 +78,8 @@ pub fn effect(call: Call<'_>, local: Local) -> Option<Effect> {
         | Local::HangUp
         | Local::Exec
         | Local::Discard
-        | Local::Unwatch => None,
+        | Local::Unwatch
+        | Local::Info => None,
     }
 }
 
