@@ -86,7 +86,10 @@ impl Engine {
             return true;
         }
         match way {
-            Way::Lane { repeatable, .. } => !repeatable,
+            // PFCOUNT reads, and may write what it found (Redis, `CMD_MAY_REPLICATE`).
+            Way::Lane { repeatable, .. } => {
+                !repeatable || command.is_some_and(|command| command.kind == Kind::MayReplicate)
+            }
             Way::Everywhere | Way::Local(Local::Exec) => true,
             Way::Pinned { target, reason: PinReason::Multi } => {
                 unit(&mut self.ahead, bytes, target, pool, &rules)
