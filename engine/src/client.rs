@@ -181,6 +181,8 @@ pub(crate) struct Special {
     pub(crate) tainted: bool,
     /// How many commands the node has queued since MULTI.
     pub(crate) queued: u32,
+    /// Is one among them that may write?
+    pub(crate) queued_write: bool,
     /// What some of them change about the client once EXEC has run them, by their place in its reply.
     pub(crate) effects: Vec<(u32, Effect)>,
     /// What the hooked command changes when it succeeds.

@@ -154,6 +154,8 @@ impl Engine {
             }
             if course.queued {
                 request.kind = PendingKind::Queued;
+                client.special_mut().queued_write |=
+                    !request.repeatable || kind == Some(Kind::MayReplicate);
             }
             if by_key && self.batch_key.is_none() && self.batch.iter().all(Request::is_nothing) {
                 self.batch_key = command.and_then(|command| {

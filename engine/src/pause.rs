@@ -50,6 +50,7 @@ impl Engine {
         let Some(client) = self.clients.get(key) else {
             return false;
         };
+        let writes_queued = client.special.as_ref().is_some_and(|own| own.queued_write);
         let pool = &self.pools[client.pool];
         let Some(pause) = pool.pause.filter(|pause| self.now < pause.until) else {
             return false;
@@ -90,7 +91,8 @@ impl Engine {
             Way::Lane { repeatable, .. } => {
                 !repeatable || command.is_some_and(|command| command.kind == Kind::MayReplicate)
             }
-            Way::Everywhere | Way::Local(Local::Exec) => true,
+            Way::Local(Local::Exec) => writes_queued,
+            Way::Everywhere => true,
             Way::Pinned { target, reason: PinReason::Multi } => {
                 unit(&mut self.ahead, bytes, target, pool, &rules)
                     .is_some_and(|(request, _)| !request.repeatable)

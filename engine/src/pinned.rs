@@ -271,6 +271,7 @@ impl Engine {
         let request = timeouts.request;
         let ended = client.ended;
         let special = client.special_mut();
+        special.queued_write |= queued;
         let mut prefix: &[u8] = b"";
         match reason {
             _ if queued
@@ -281,6 +282,7 @@ impl Engine {
             PinReason::Multi => {
                 special.transaction = Transaction::Open;
                 special.queued = 0;
+                special.queued_write = false;
                 special.effects.clear();
                 pending.kind = PendingKind::Multi;
             }
