@@ -90,11 +90,13 @@ impl Engine {
             }
             let mut standing = (*client.talk.standing).clone();
             match effect {
-                Effect::Database(database) => standing.database = database,
-                Effect::Login(login) => standing.login = Some(login),
+                Effect::Database(database) => standing = standing.with_database(database),
+                Effect::Login(login) => standing = standing.with_login(login),
                 Effect::Hello(hello) => {
                     standing.protocol = hello.protocol.unwrap_or(standing.protocol);
-                    standing.login = hello.login.or(standing.login);
+                    if let Some(login) = hello.login {
+                        standing = standing.with_login(login);
+                    }
                     if let Some(name) = hello.name {
                         client.talk.describe(ClientCommand::SetName(name));
                     }

@@ -183,7 +183,7 @@ impl Engine {
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
-        let standing = Standing { database, ..(*client.talk.standing).clone() };
+        let standing = client.talk.standing.with_database(database);
         let standing = self.intern(standing);
         if self.has_pin(key) {
             return self.hooked(key, bytes, Hook::Standing(standing));
@@ -220,7 +220,7 @@ impl Engine {
                  Are you sure your configuration is correct?",
             );
         }
-        let standing = Standing { login: Some(login), ..(*client.talk.standing).clone() };
+        let standing = client.talk.standing.with_login(login);
         if let Err(text) = self.may_try(key) {
             return self.denied(key, &text);
         }
@@ -269,8 +269,8 @@ impl Engine {
         }
         let pass_through = self.pools[client.pool].settings.auth == Auth::PassThrough;
         let login = hello.login.filter(|_| pass_through);
-        if login.is_some() {
-            standing.login.clone_from(&login);
+        if let Some(login) = &login {
+            standing = standing.with_login(login.clone());
         }
         let standing = self.intern(standing);
         let mut auth: Vec<&[u8]> = Vec::new();

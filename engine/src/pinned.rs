@@ -88,7 +88,7 @@ impl Engine {
     /// A connection to a node that may be busy with a script: it would refuse SELECT.
     fn pin_while_busy(&mut self, key: Key, target: Target) -> Result<Key, NoWay> {
         let client = self.clients.get(key).ok_or(NoWay::NoNode)?;
-        let standing = Standing { database: 0, ..(*client.talk.standing).clone() };
+        let standing = client.talk.standing.with_database(0);
         let standing = self.intern(standing);
         self.pin_as(key, target, standing)
     }

@@ -29,7 +29,7 @@ pub use client::{
     parse_hello, parse_select,
 };
 pub use clients::ClientsRequest;
-pub use conversation::{Conversation, HiddenBytes, Login, Standing, Who};
+pub use conversation::{Conversation, HiddenBytes, Login, Selector, Standing, Who};
 pub use failures::{LoginFailures, Origin};
 pub use info::{ClientCounts, with_client_counts};
 pub use subscriptions::{
