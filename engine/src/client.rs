@@ -350,7 +350,12 @@ impl Client {
                 || special.tracking.is_some()
                 || matches!(
                     special.inquiry,
-                    Some(Inquiry::Permission | Inquiry::Found | Inquiry::Tracking(_))
+                    Some(
+                        Inquiry::Permission
+                            | Inquiry::Functions
+                            | Inquiry::Found
+                            | Inquiry::Tracking(_)
+                    )
                 )
         })
     }

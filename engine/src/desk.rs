@@ -35,6 +35,8 @@ pub(crate) enum Inquiry {
     Refused(Vec<u8>),
     /// The other workers are asked.
     Asked(Asked),
+    /// A node is asked which functions only read.
+    Functions,
     /// There is the client that a TRACKING redirects to.
     Found,
     /// A node is asked to track.
@@ -168,8 +170,17 @@ impl Engine {
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
-        let own = client.id;
-        let order = match request.clone() {
+        let order = self.order(request.clone(), client.id);
+        let asked = self.ask_peers(key, pool, order);
+        if asked.waiting == 0 {
+            return self.report(key, &request, asked);
+        }
+        self.wait_for(key, Inquiry::Asked(asked))
+    }
+
+    /// What every worker is to do. `own`: the CLIENT ID of the one that asks.
+    pub(crate) fn order(&self, request: ClientsRequest, own: u64) -> ClientsOrder {
+        match request {
             ClientsRequest::List(filter) => ClientsOrder::List(filter),
             ClientsRequest::Kill { mut filter, skip_me, .. } => {
                 filter.except = skip_me.then_some(own);
@@ -181,12 +192,7 @@ impl Engine {
                 ClientsOrder::Pause { until, writes_only }
             }
             ClientsRequest::Unpause => ClientsOrder::Unpause,
-        };
-        let asked = self.ask_peers(key, pool, order);
-        if asked.waiting == 0 {
-            return self.report(key, &request, asked);
         }
-        self.wait_for(key, Inquiry::Asked(asked))
     }
 
     /// Carries an order out here, and tells the other workers to.

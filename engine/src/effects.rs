@@ -24,6 +24,7 @@ impl Engine {
             }
             PendingKind::Info if !is_error => self.put_counts(client_key, value.len),
             PendingKind::Permission => self.permission(client_key, value.len),
+            PendingKind::Functions => self.functions_listed(client_key, value.len),
             PendingKind::NodeClient if !is_error => self.note_node_client(client_key, value.len),
             PendingKind::Tracking => self.tracking_answered(client_key, value.len),
             PendingKind::TrackingInfo if !is_error => self.name_redirect(client_key, value.len),
@@ -100,6 +101,13 @@ impl Engine {
                     if let Some(name) = hello.name {
                         client.talk.describe(ClientCommand::SetName(name));
                     }
+                }
+                Effect::Clients(request) => {
+                    let (pool, own) = (client.pool, client.id);
+                    let order = self.order(request, own);
+                    // The others are told before this client is: what is sent after its answer waits.
+                    self.ask_peers(client_key, pool, order);
+                    continue;
                 }
                 Effect::Client(command) => client.talk.describe(command),
                 Effect::Answer(command) => {

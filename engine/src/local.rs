@@ -23,6 +23,9 @@ const HELLO_NEEDS_LOGIN: &str = "NOAUTH HELLO must be called with the client alr
     HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
     the same time";
 
+/// CLIENT PAUSE that ends at once.
+const NO_PAUSE: &[u8] = b"*4\r\n$6\r\nCLIENT\r\n$5\r\nPAUSE\r\n$1\r\n0\r\n$5\r\nWRITE\r\n";
+
 impl Engine {
     pub(crate) fn local(&mut self, key: Key, call: Call<'_>, bytes: &[u8], local: Local) -> Step {
         let queued = self.transaction_of(key).is_open();
@@ -102,6 +105,7 @@ impl Engine {
             let special = client.special_mut();
             special.transaction = Transaction::None;
             special.watching = false;
+            special.queued_write = false;
             if local == Local::Discard {
                 special.effects.clear();
             }
@@ -138,7 +142,7 @@ impl Engine {
         let special = client.special_mut();
         let others = local == Local::Client
             && match parse_client(call) {
-                Ok(ClientCommand::Clients(_)) => true,
+                Ok(ClientCommand::Clients(_)) => !matches!(effect, Some(Effect::Clients(_))),
                 Ok(ClientCommand::Tracking(Some(tracking))) => tracking.redirect.is_some(),
                 Ok(ClientCommand::TrackingInfo) => special.receiver.is_some(),
                 _ => false,
@@ -156,6 +160,9 @@ impl Engine {
             self.set_transaction(key, Transaction::Refused);
             return self.command_error(key, &text);
         }
+        // Nothing waits there: the connection is everybody's. It still says whether the client's user may.
+        let pauses = matches!(effect, Some(Effect::Clients(_)));
+        let bytes = if pauses { NO_PAUSE } else { bytes };
         let special = client.special_mut();
         special.tainted |= local != Local::Unwatch;
         special.effects.extend(effect.map(|effect| (special.queued, effect)));

@@ -173,6 +173,8 @@ pub(crate) enum PendingKind {
     Hook,
     /// Asks whether the client's user may have its next command answered.
     Permission,
+    /// Asks which functions only read.
+    Functions,
     /// Asks what the node calls the connection.
     NodeClient,
     /// CLIENT TRACKING with REDIRECT.

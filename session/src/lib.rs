@@ -14,6 +14,7 @@ mod conversation;
 mod failures;
 mod glob;
 mod info;
+mod read_only;
 pub mod shards;
 mod subscriptions;
 mod tracking;
@@ -32,6 +33,7 @@ pub use clients::ClientsRequest;
 pub use conversation::{Conversation, HiddenBytes, Login, Selector, Standing, Who};
 pub use failures::{LoginFailures, Origin};
 pub use info::{ClientCounts, with_client_counts};
+pub use read_only::{is_no_writes, reading_functions};
 pub use subscriptions::{
     PubSubValue, Space, Subscriptions, message_topic, pubsub_value, without_confirmed,
 };
