@@ -62,6 +62,9 @@ fn a_list_has_every_client_of_the_pool_as_it_is() {
     wait_blocked(&server, 1);
     let own = id_of(&mut redkeel.client());
     assert!(own > 0 && !ids.contains(&own));
+    eventually(SOON, "the client that has left to be gone", || {
+        !list(&mut clients[5], &[]).contains_key(&own)
+    });
 
     let all = list(&mut clients[5], &[]);
     assert_eq!(all.keys().copied().collect::<Vec<_>>(), ids);
