@@ -21,7 +21,7 @@ pub(super) struct Difference {
     pub(super) suite: String,
     pub(super) tests: Vec<String>,
     pub(super) reason: String,
-    /// Not run at all: the nodes would be left in a state that fails the tests after it, or chance decides what it finds.
+    /// Not run at all: the nodes would be left in a state that fails the tests after it.
     #[serde(default)]
     pub(super) skip: bool,
 }
