@@ -184,6 +184,8 @@ pub(crate) struct Special {
     pub(crate) tainted: bool,
     /// How many commands the node has queued since MULTI.
     pub(crate) queued: u32,
+    /// Is one among them that may write?
+    pub(crate) queued_write: bool,
     /// What some of them change about the client once EXEC has run them, by their place in its reply.
     pub(crate) effects: Vec<(u32, Effect)>,
     /// What the hooked command changes when it succeeds.
@@ -275,7 +277,8 @@ impl Special {
             && !self.orphaned
             && self.standing_error.is_none()
             && self.stalls.is_none()
-            && self.inquiry.is_none()
+            // Looked at when nothing is unanswered: counts that are still here were for nothing.
+            && matches!(self.inquiry, None | Some(Inquiry::Counted(_)))
             && self.hub.is_none()
             && self.hub_error.is_none()
             && self.late.is_empty()
@@ -392,7 +395,12 @@ impl Client {
                 || special.tracking.is_some()
                 || matches!(
                     special.inquiry,
-                    Some(Inquiry::Permission | Inquiry::Found | Inquiry::Tracking(_))
+                    Some(
+                        Inquiry::Permission
+                            | Inquiry::Functions
+                            | Inquiry::Found
+                            | Inquiry::Tracking(_)
+                    )
                 )
         })
     }

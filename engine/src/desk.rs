@@ -1,11 +1,11 @@
-//! CLIENT LIST, KILL, UNBLOCK, PAUSE and UNPAUSE: they speak of all clients of the pool, so every worker is asked. The
+//! CLIENT LIST, KILL, UNBLOCK, PAUSE and UNPAUSE, and INFO: they speak of all clients of the pool, so every worker is asked. The
 //! command stays at the front of its client's input until all have answered.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::Auth;
-use session::{ClientsRequest, Tracking};
+use session::{ClientCounts, ClientsRequest, Tracking};
 use topology::{
     ClientFilter, ClientsOrder, ClientsReport, ErrorKind, PeerMail, PoolId, Ticket, Time,
 };
@@ -36,12 +36,16 @@ pub(crate) enum Inquiry {
     Refused(Vec<u8>),
     /// The other workers are asked.
     Asked(Asked),
+    /// A node is asked which functions only read.
+    Functions,
     /// There is the client that a TRACKING redirects to.
     Found,
     /// A node is asked to track.
     Tracking(Box<Tracking>),
     /// What it has answered.
     Tracked(Vec<u8>),
+    /// They have answered: a node is asked for the rest of INFO.
+    Counted(ClientCounts),
 }
 
 /// What the other workers were asked, and have said.
@@ -50,7 +54,7 @@ pub(crate) struct Asked {
     number: u64,
     waiting: usize,
     until: Time,
-    report: ClientsReport,
+    pub(crate) report: ClientsReport,
     /// It kills itself as well.
     ends: bool,
 }
@@ -104,10 +108,14 @@ impl Engine {
         };
         match client.special_mut().inquiry.take() {
             // Who may is known to the nodes alone.
-            None if self.pools[pool].settings.auth == Auth::PassThrough => {
+            None | Some(Inquiry::Counted(_))
+                if self.pools[pool].settings.auth == Auth::PassThrough =>
+            {
                 self.ask_permission(key, &request)
             }
-            None | Some(Inquiry::Permitted) => self.inquire(key, pool, request),
+            None | Some(Inquiry::Counted(_) | Inquiry::Permitted) => {
+                self.inquire(key, pool, request)
+            }
             Some(Inquiry::Refused(line)) => {
                 self.pools[pool].counts.errors_total[ErrorKind::Command as usize] += 1;
                 self.reply(key, |out, _| out.extend_from_slice(&line));
@@ -188,8 +196,17 @@ impl Engine {
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
-        let own = client.id;
-        let order = match request.clone() {
+        let order = self.order(request.clone(), client.id);
+        let asked = self.ask_peers(key, pool, order);
+        if asked.waiting == 0 {
+            return self.report(key, &request, asked);
+        }
+        self.wait_for(key, Inquiry::Asked(asked))
+    }
+
+    /// What every worker is to do. `own`: the CLIENT ID of the one that asks.
+    pub(crate) fn order(&self, request: ClientsRequest, own: u64) -> ClientsOrder {
+        match request {
             ClientsRequest::List(filter) => ClientsOrder::List(filter),
             ClientsRequest::Kill { mut filter, skip_me, .. } => {
                 filter.except = skip_me.then_some(own);
@@ -201,17 +218,17 @@ impl Engine {
                 ClientsOrder::Pause { until, writes_only }
             }
             ClientsRequest::Unpause => ClientsOrder::Unpause,
-        };
+        }
+    }
+
+    /// Carries an order out here, and tells the other workers to.
+    pub(crate) fn ask_peers(&mut self, key: Key, pool: usize, order: ClientsOrder) -> Asked {
         let ends = match &order {
             ClientsOrder::Kill(filter) => self.matching(pool, filter).contains(&key),
             _ => false,
         };
         let report = self.carry_out(pool, &order, Some(key));
-        let asked = Asked { ends, ..self.ask_workers(key, pool, order, None, report) };
-        if asked.waiting == 0 {
-            return self.report(key, &request, asked);
-        }
-        self.wait_for(key, Inquiry::Asked(asked))
+        Asked { ends, ..self.ask_workers(key, pool, order, None, report) }
     }
 
     /// Asks one other worker, or all of them. `report`: what there is to say here.
@@ -260,6 +277,7 @@ impl Engine {
         }
         asked.waiting = asked.waiting.saturating_sub(1);
         asked.report.count += report.count;
+        asked.report.blocked += report.blocked;
         asked.report.lines.extend(report.lines);
         if asked.waiting == 0 {
             self.queue(key);

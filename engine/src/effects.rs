@@ -22,7 +22,9 @@ impl Engine {
                 let queued = client.output.tail(value.len) == b"+QUEUED\r\n";
                 client.special_mut().queued += u32::from(queued);
             }
+            PendingKind::Info if !is_error => self.put_counts(client_key, value.len),
             PendingKind::Permission => self.permission(client_key, value.len),
+            PendingKind::Functions => self.functions_listed(client_key, value.len),
             PendingKind::NodeClient if !is_error => self.note_node_client(client_key, value.len),
             PendingKind::Tracking => self.tracking_answered(client_key, value.len),
             PendingKind::TrackingInfo if !is_error => self.name_redirect(client_key, value.len),
@@ -89,14 +91,23 @@ impl Engine {
             }
             let mut standing = (*client.talk.standing).clone();
             match effect {
-                Effect::Database(database) => standing.database = database,
-                Effect::Login(login) => standing.login = Some(login),
+                Effect::Database(database) => standing = standing.with_database(database),
+                Effect::Login(login) => standing = standing.with_login(login),
                 Effect::Hello(hello) => {
                     standing.protocol = hello.protocol.unwrap_or(standing.protocol);
-                    standing.login = hello.login.or(standing.login);
+                    if let Some(login) = hello.login {
+                        standing = standing.with_login(login);
+                    }
                     if let Some(name) = hello.name {
                         client.talk.describe(ClientCommand::SetName(name));
                     }
+                }
+                Effect::Clients(request) => {
+                    let (pool, own) = (client.pool, client.id);
+                    let order = self.order(request, own);
+                    // The others are told before this client is: what is sent after its answer waits.
+                    self.ask_peers(client_key, pool, order);
+                    continue;
                 }
                 Effect::Client(command) => client.talk.describe(command),
                 Effect::Answer(command) => {

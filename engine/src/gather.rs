@@ -12,6 +12,7 @@ use crate::Engine;
 use crate::client::{Client, INPUT_FULL, OUTPUT_FULL};
 use crate::dispatch::{Request, Source};
 use crate::input::STREAM_ABOVE;
+use crate::pause::{Touch, touch};
 use crate::pool::Pool;
 use crate::repair::script_kind;
 use crate::slots::{Key, Slots};
@@ -154,6 +155,8 @@ impl Engine {
             }
             if course.queued {
                 request.kind = PendingKind::Queued;
+                client.special_mut().queued_write |=
+                    touch(way, command, call, &pool.scripts) != Touch::Reads;
             }
             if by_key && self.batch_key.is_none() && self.batch.iter().all(Request::is_nothing) {
                 self.batch_key = command.and_then(|command| {
@@ -289,6 +292,7 @@ pub(crate) fn unit(
                 target = target.max(own);
                 repeatable &= own_repeatable;
             }
+            Way::Local(Local::Info) => {}
             Way::Local(Local::Exec | Local::Discard) => {
                 let request = Request::unit(at, replies, target, repeatable);
                 return Some((request, scripts));

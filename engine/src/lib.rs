@@ -26,6 +26,7 @@ mod front;
 mod gather;
 mod hold;
 mod hub;
+mod info;
 mod input;
 mod listening;
 mod local;

@@ -23,6 +23,9 @@ pub(crate) const HELLO_NEEDS_LOGIN: &str = "NOAUTH HELLO must be called with the
     HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
     the same time";
 
+/// CLIENT PAUSE that ends at once.
+const NO_PAUSE: &[u8] = b"*4\r\n$6\r\nCLIENT\r\n$5\r\nPAUSE\r\n$1\r\n0\r\n$5\r\nWRITE\r\n";
+
 impl Engine {
     pub(crate) fn local(&mut self, key: Key, call: Call<'_>, bytes: &[u8], local: Local) -> Step {
         let queued = self.transaction_of(key).is_open();
@@ -42,6 +45,7 @@ impl Engine {
                 self.one(key, bytes, Target::Primary, false, PendingKind::Plain)
             }
             Local::Exec | Local::Discard => self.end_transaction(key, bytes, local),
+            Local::Info => self.info(key, bytes),
             _ if queued => self.queued_local(key, call, bytes, local),
             Local::Unwatch => self.unwatch(key, bytes),
             Local::Select => self.select(key, call, bytes),
@@ -101,6 +105,7 @@ impl Engine {
             let special = client.special_mut();
             special.transaction = Transaction::None;
             special.watching = false;
+            special.queued_write = false;
             if local == Local::Discard {
                 special.effects.clear();
             }
@@ -137,7 +142,7 @@ impl Engine {
         let special = client.special_mut();
         let others = local == Local::Client
             && match parse_client(call) {
-                Ok(ClientCommand::Clients(_)) => true,
+                Ok(ClientCommand::Clients(_)) => !matches!(effect, Some(Effect::Clients(_))),
                 Ok(ClientCommand::Tracking(Some(tracking))) => tracking.redirect.is_some(),
                 Ok(ClientCommand::TrackingInfo) => special.receiver.is_some(),
                 _ => false,
@@ -155,6 +160,9 @@ impl Engine {
             self.set_transaction(key, Transaction::Refused);
             return self.command_error(key, &text);
         }
+        // Nothing waits there: the connection is everybody's. It still says whether the client's user may.
+        let pauses = matches!(effect, Some(Effect::Clients(_)));
+        let bytes = if pauses { NO_PAUSE } else { bytes };
         let special = client.special_mut();
         special.tainted |= local != Local::Unwatch;
         special.effects.extend(effect.map(|effect| (special.queued, effect)));
@@ -182,7 +190,7 @@ impl Engine {
         let Some(client) = self.clients.get(key) else {
             return Step::Done;
         };
-        let standing = Standing { database, ..(*client.talk.standing).clone() };
+        let standing = client.talk.standing.with_database(database);
         let standing = self.intern(standing);
         if self.has_pin(key) {
             return self.hooked(key, bytes, Hook::Standing(standing));
@@ -219,7 +227,7 @@ impl Engine {
                  Are you sure your configuration is correct?",
             );
         }
-        let standing = Standing { login: Some(login), ..(*client.talk.standing).clone() };
+        let standing = client.talk.standing.with_login(login);
         if let Err(text) = self.may_try(key) {
             return self.denied(key, &text);
         }
@@ -268,8 +276,8 @@ impl Engine {
         }
         let pass_through = self.pools[client.pool].settings.auth == Auth::PassThrough;
         let login = hello.login.filter(|_| pass_through);
-        if login.is_some() {
-            standing.login.clone_from(&login);
+        if let Some(login) = &login {
+            standing = standing.with_login(login.clone());
         }
         let standing = self.intern(standing);
         let mut auth: Vec<&[u8]> = Vec::new();

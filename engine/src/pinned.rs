@@ -87,7 +87,7 @@ impl Engine {
     /// A connection to a node that may be busy with a script: it would refuse SELECT.
     fn pin_while_busy(&mut self, key: Key, target: Target) -> Result<Key, NoWay> {
         let client = self.clients.get(key).ok_or(NoWay::NoNode)?;
-        let standing = Standing { database: 0, ..(*client.talk.standing).clone() };
+        let standing = client.talk.standing.with_database(0);
         let standing = self.intern(standing);
         self.pin_as(key, target, standing)
     }
@@ -270,6 +270,7 @@ impl Engine {
         let request = timeouts.request;
         let ended = client.ended;
         let special = client.special_mut();
+        special.queued_write |= queued;
         let mut prefix: &[u8] = b"";
         match reason {
             _ if queued
@@ -280,6 +281,7 @@ impl Engine {
             PinReason::Multi => {
                 special.transaction = Transaction::Open;
                 special.queued = 0;
+                special.queued_write = false;
                 special.effects.clear();
                 pending.kind = PendingKind::Multi;
             }

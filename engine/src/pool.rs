@@ -51,6 +51,8 @@ pub(crate) struct Pool {
     pub(crate) own_subscribers: Vec<Key>,
     /// CLIENT PAUSE.
     pub(crate) pause: Option<Pause>,
+    /// The functions that only read, in lower case: as a node has said since the pause began.
+    pub(crate) reading_functions: Option<HashSet<Box<[u8]>>>,
     /// This worker's share of `hold_bytes`.
     pub(crate) hold_bytes: u64,
     /// The same of `hold_requests`.
@@ -252,6 +254,7 @@ impl Pool {
             awaits_hubs: false,
             own_subscribers: Vec::new(),
             pause: None,
+            reading_functions: None,
             hold_bytes: settings.limits.hold_bytes / workers as u64,
             hold_requests: (settings.limits.hold_requests / workers).max(1) as u64,
             max_pinned: (settings.limits.max_pinned / workers).max(1),

@@ -327,7 +327,10 @@ impl Engine {
         special.watching = false;
         special.tainted = false;
         let receiver = special.receiver.take();
-        if matches!(special.inquiry, Some(Inquiry::Found | Inquiry::Tracking(_))) {
+        if matches!(
+            special.inquiry,
+            Some(Inquiry::Functions | Inquiry::Found | Inquiry::Tracking(_))
+        ) {
             special.inquiry = None;
         }
         if matches!(special.inquiry, Some(Inquiry::Permission)) {

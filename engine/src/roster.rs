@@ -8,7 +8,7 @@ use session::{Login, Standing, Transaction};
 use topology::{Address, ClientFilter, ClientKind, ClientsOrder, ClientsReport};
 
 use crate::Engine;
-use crate::client::{Client, State};
+use crate::client::{Client, Parked, State};
 use crate::conn::ConnId;
 use crate::pause::Pause;
 use crate::slots::Key;
@@ -53,6 +53,7 @@ impl Engine {
             ClientsOrder::Find(id) => {
                 report.count = u64::from(self.client_called(pool, *id).is_some());
             }
+            ClientsOrder::Count => report = self.count_clients(pool),
         }
         report
     }
@@ -156,7 +157,7 @@ impl Engine {
             ('O', special.is_some_and(|special| special.monitoring)),
             ('P', client.is_subscribed()),
             ('x', client.transaction().is_open() || client.transaction().is_imaginary()),
-            ('b', self.is_blocked(client)),
+            ('b', self.is_blocked(client) || client.parked == Parked::Pause),
             ('t', tracking.is_some()),
             ('R', special.is_some_and(|special| special.is_redirect_broken)),
             ('B', tracking.is_some_and(|tracking| tracking.broadcast)),

@@ -82,6 +82,11 @@ impl Scripts {
         Some(Arc::clone(&script.text))
     }
 
+    /// The same, and it does not count as a use.
+    pub(crate) fn peek(&self, sha: &Sha) -> Option<&[u8]> {
+        self.by_sha.get(sha).map(|script| &*script.text)
+    }
+
     pub(crate) fn contains(&self, sha: &Sha) -> bool {
         self.by_sha.contains_key(sha)
     }

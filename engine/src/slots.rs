@@ -64,6 +64,10 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| slot.value.as_ref())
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
         self.slots.iter().enumerate().filter(|(_, slot)| slot.value.is_some()).map(
             |(index, slot)| Key {

@@ -144,7 +144,7 @@ impl Engine {
         let own = self.upstreams.get(pinned).ok_or(NoWay::NoNode)?;
         let (pool, node, login) = (own.pool, own.node, own.standing.login.clone());
         self.make_room_for_pin(pool)?;
-        let standing = Standing { database: 0, protocol: Protocol::Resp3, login };
+        let standing = Standing { protocol: Protocol::Resp3, login, ..Standing::default() };
         let standing: Rc<Standing> = self.intern(standing);
         let upstream = self.open(pool, node, &standing, Sharing::Receiver(key));
         self.pools[pool].counts.pinned += 1;

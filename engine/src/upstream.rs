@@ -173,12 +173,16 @@ pub(crate) enum PendingKind {
     Hook,
     /// Asks whether the client's user may have its next command answered.
     Permission,
+    /// Asks which functions only read.
+    Functions,
     /// Asks what the node calls the connection.
     NodeClient,
     /// CLIENT TRACKING with REDIRECT.
     Tracking,
     /// CLIENT TRACKINGINFO: the node's answer names a connection of Redkeel's.
     TrackingInfo,
+    /// INFO: the pool's clients are put into its reply.
+    Info,
     /// EVALSHA: a node that lacks the script can be given it.
     Evalsha,
     /// EVAL, SCRIPT LOAD or SCRIPT FLUSH: when it succeeds, the scripts that are known change.
@@ -299,6 +303,11 @@ impl Upstream {
         let blocks =
             |pending: &Pending| matches!(pending.kind, PendingKind::Blocking | PendingKind::Wait);
         self.queue.iter().any(blocks)
+    }
+
+    /// Is its client blocked, and has the node got the command?
+    pub(crate) fn blocks_there(&self) -> bool {
+        self.is_ready() && self.requests.unsent().is_empty() && self.blocks()
     }
 
     /// Is an answer to come to something that the node has got?

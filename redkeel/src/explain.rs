@@ -279,6 +279,7 @@ fn local_text(local: Local, pool: &Pool) -> &'static str {
         Local::Auth | Local::Hello if pool.auth == config::Auth::Users => {
             "by Redkeel: the credentials are checked by the pool's users"
         }
+        Local::Info => "by a node, with the pool's clients for its own connections",
         Local::WhoAmI => "by Redkeel: the nodes would name the user of `upstream`",
         Local::Auth => "by Redkeel: clients need no credentials here (auth = \"none\")",
         Local::Hello => "by Redkeel: the protocol is the client's own",

@@ -6,6 +6,7 @@ use topology::{Learned, LearnedCommands};
 
 use crate::Call;
 use crate::access::{self, Access};
+use crate::info;
 
 /// Which node a command needs. Ordered by strength: a batch goes where its most demanding command must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +78,8 @@ pub enum PinReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
-    reason = "each is the command of that name (`ACL WHOAMI`), but for HangUp: what an HTTP client sends"
+    reason = "each is the command of that name (`ACL WHOAMI`), but for HangUp: what an HTTP client sends, and Info: \
+              INFO about clients among others"
 )]
 pub enum Local {
     Auth,
@@ -90,6 +92,7 @@ pub enum Local {
     Discard,
     Unwatch,
     WhoAmI,
+    Info,
     HangUp,
 }
 
@@ -225,6 +228,9 @@ fn known(command: &'static Command, call: Call<'_>, mode: Mode) -> Way {
             repeatable: true,
             opaque: false,
         },
+        Kind::Server if command.name == "INFO" && info::shows_clients(call) => {
+            Way::Local(Local::Info)
+        }
         Kind::Server => Way::Lane {
             target: if read_only { Target::Reads } else { Target::Primary },
             repeatable: command.flags.readonly() || only_asks(command.name),
@@ -400,6 +406,16 @@ mod tests {
     fn config_get_is_not_config_set() {
         assert_eq!(way("CONFIG GET *", Mode::Split), lane(Target::Primary, true));
         assert_eq!(way("CONFIG SET a b", Mode::Split), lane(Target::Primary, false));
+    }
+
+    #[test]
+    fn only_what_info_says_of_clients_is_the_pools() {
+        for mode in [Mode::Split, Mode::Write, Mode::Read] {
+            assert_eq!(way("INFO", mode), Way::Local(Local::Info));
+            assert_eq!(way("info server clients", mode), Way::Local(Local::Info));
+        }
+        assert_eq!(way("INFO memory", Mode::Split), lane(Target::Primary, true));
+        assert_eq!(way("INFO memory", Mode::Read), lane(Target::Reads, true));
     }
 
     #[test]

@@ -54,42 +54,82 @@ pub struct Standing {
     pub protocol: Protocol,
     /// Who the node takes us for.
     pub login: Option<Login>,
+    /// Who has selected the database.
+    pub selector: Selector,
+}
+
+/// Who has selected a database: whoever may not SELECT keeps what was selected before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// Who the client is now, or the database was never changed.
+    #[default]
+    Itself,
+    /// Who it was then; `None`: not logged in.
+    Earlier(Option<Login>),
 }
 
 impl Standing {
+    /// After SELECT.
+    #[must_use]
+    pub fn with_database(&self, database: u32) -> Self {
+        Self { database, selector: Selector::Itself, ..self.clone() }
+    }
+
+    /// After AUTH, or HELLO with credentials.
+    #[must_use]
+    pub fn with_login(&self, login: Login) -> Self {
+        let earlier = match &self.selector {
+            Selector::Itself => &self.login,
+            Selector::Earlier(login) => login,
+        };
+        let selector = if self.database == 0 || earlier.as_ref() == Some(&login) {
+            Selector::Itself
+        } else {
+            Selector::Earlier(earlier.clone())
+        };
+        Self { login: Some(login), selector, ..self.clone() }
+    }
+
     /// The commands that bring a fresh connection to this standing, appended to `out`; returns how many replies they get.
     pub fn handshake(&self, out: &mut Vec<u8>) -> u32 {
         let mut replies = 0;
-        let login = self.login.as_ref();
-        let username = login.and_then(|login| login.username.as_deref());
-        match (self.protocol, login) {
-            (Protocol::Resp3, None) => {
-                resp::write_command(out, &[b"HELLO", b"3"]);
-                replies += 1;
-            }
-            (Protocol::Resp3, Some(login)) => {
-                let username = username.unwrap_or(b"default");
-                let password = login.password.reveal();
-                resp::write_command(out, &[b"HELLO", b"3", b"AUTH", username, password]);
-                replies += 1;
-            }
-            (Protocol::Resp2, Some(login)) => {
-                match username {
-                    Some(name) => {
-                        resp::write_command(out, &[b"AUTH", name, login.password.reveal()])
-                    }
-                    None => resp::write_command(out, &[b"AUTH", login.password.reveal()]),
-                }
-                replies += 1;
-            }
-            (Protocol::Resp2, None) => {}
+        if let Selector::Earlier(login) = &self.selector {
+            replies += greet(out, Protocol::Resp2, login.as_ref());
+            replies += self.select(out);
         }
-        if self.database != 0 {
-            resp::write_command(out, &[b"SELECT", self.database.to_string().as_bytes()]);
-            replies += 1;
+        replies += greet(out, self.protocol, self.login.as_ref());
+        if self.selector == Selector::Itself {
+            replies += self.select(out);
         }
         replies
     }
+
+    fn select(&self, out: &mut Vec<u8>) -> u32 {
+        if self.database == 0 {
+            return 0;
+        }
+        resp::write_command(out, &[b"SELECT", self.database.to_string().as_bytes()]);
+        1
+    }
+}
+
+/// Tells a node the protocol and who we are. Returns how many replies it gives.
+fn greet(out: &mut Vec<u8>, protocol: Protocol, login: Option<&Login>) -> u32 {
+    let username = login.and_then(|login| login.username.as_deref());
+    match (protocol, login) {
+        (Protocol::Resp2, None) => return 0,
+        (Protocol::Resp3, None) => resp::write_command(out, &[b"HELLO", b"3"]),
+        (Protocol::Resp3, Some(login)) => {
+            let username = username.unwrap_or(b"default");
+            let password = login.password.reveal();
+            resp::write_command(out, &[b"HELLO", b"3", b"AUTH", username, password]);
+        }
+        (Protocol::Resp2, Some(login)) => match username {
+            Some(name) => resp::write_command(out, &[b"AUTH", name, login.password.reveal()]),
+            None => resp::write_command(out, &[b"AUTH", login.password.reveal()]),
+        },
+    }
+    1
 }
 
 /// Who a client is, where Redkeel itself knows the users.
@@ -168,8 +208,9 @@ mod tests {
     #[test]
     fn login_protocol_and_database_in_that_order() {
         let login = Login { username: None, password: b"pw".as_slice().into() };
-        let standing =
-            Standing { database: 3, protocol: Protocol::Resp3, login: Some(login.clone()) };
+        let standing = Standing { protocol: Protocol::Resp3, ..Standing::default() }
+            .with_login(login.clone())
+            .with_database(3);
         let (replies, text) = handshake(&standing);
         assert_eq!(replies, 2);
         assert!(text.starts_with(
@@ -178,6 +219,34 @@ mod tests {
         assert!(text.ends_with("*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"));
         let standing = Standing { login: Some(login), ..Standing::default() };
         assert_eq!(handshake(&standing), (1, "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n".to_owned()));
+    }
+
+    #[test]
+    fn a_database_is_selected_by_who_has_selected_it() {
+        let login = |name: &str| Login {
+            username: Some(name.as_bytes().into()),
+            password: b"pw".as_slice().into(),
+        };
+        let words = |standing: &Standing| {
+            let (replies, text) = handshake(standing);
+            let is_word = |line: &&str| !line.starts_with(['*', '$']);
+            (replies, text.lines().filter(is_word).collect::<Vec<_>>().join(" "))
+        };
+        // A user who may not SELECT stays in the database that it was given.
+        let bob = Standing::default().with_database(9).with_login(login("bob"));
+        assert_eq!(words(&bob), (2, "SELECT 9 AUTH bob pw".to_owned()));
+        let bob = Standing { protocol: Protocol::Resp3, ..bob };
+        assert_eq!(words(&bob), (2, "SELECT 9 HELLO 3 AUTH bob pw".to_owned()));
+        let amy = bob.with_login(login("amy"));
+        assert_eq!(words(&amy), (2, "SELECT 9 HELLO 3 AUTH amy pw".to_owned()));
+        let text = "HELLO 3 AUTH amy pw SELECT 5";
+        assert_eq!(words(&amy.with_database(5)), (2, text.to_owned()));
+        let text = "AUTH amy pw SELECT 5 HELLO 3 AUTH bob pw";
+        assert_eq!(words(&amy.with_database(5).with_login(login("bob"))), (3, text.to_owned()));
+        // Whoever has selected it is who it was: the same lanes as ever.
+        let back = amy.with_database(5).with_login(login("bob")).with_login(login("amy"));
+        assert_eq!(back, amy.with_database(5));
+        assert_eq!(bob.with_database(0).with_login(login("amy")).selector, Selector::Itself);
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod clients;
 mod conversation;
 mod failures;
 mod glob;
+mod info;
+mod read_only;
 pub mod shards;
 mod subscriptions;
 mod tracking;
@@ -28,8 +30,10 @@ pub use client::{
     parse_hello, parse_select,
 };
 pub use clients::ClientsRequest;
-pub use conversation::{Conversation, HiddenBytes, Login, Standing, Who};
+pub use conversation::{Conversation, HiddenBytes, Login, Selector, Standing, Who};
 pub use failures::{LoginFailures, Origin};
+pub use info::{ClientCounts, with_client_counts};
+pub use read_only::{is_no_writes, reading_functions};
 pub use subscriptions::{
     PubSubValue, Space, Subscriptions, message_topic, pubsub_value, without_confirmed,
 };

@@ -5,6 +5,7 @@ use resp::{ReplyScanner, Skip};
 use crate::client::{
     ClientCommand, HelloRequest, parse_auth, parse_client, parse_hello, parse_select,
 };
+use crate::clients::ClientsRequest;
 use crate::conversation::Login;
 use crate::{Call, Local};
 
@@ -53,6 +54,8 @@ pub enum Effect {
     Client(ClientCommand),
     /// CLIENT ID, GETNAME, GETREDIR and INFO: the node's answer is about another connection, and is replaced.
     Answer(ClientCommand),
+    /// CLIENT PAUSE and UNPAUSE.
+    Clients(ClientsRequest),
 }
 
 /// The effect of a command about the client's own connection, if it has one.
@@ -70,6 +73,9 @@ pub fn effect(call: Call<'_>, local: Local) -> Option<Effect> {
             | ClientCommand::GetName
             | ClientCommand::GetRedirect
             | ClientCommand::Info) => Some(Effect::Answer(command)),
+            ClientCommand::Clients(
+                request @ (ClientsRequest::Pause { .. } | ClientsRequest::Unpause),
+            ) => Some(Effect::Clients(request)),
             _ => None,
         },
         Local::Reset
@@ -78,7 +84,8 @@ pub fn effect(call: Call<'_>, local: Local) -> Option<Effect> {
         | Local::HangUp
         | Local::Exec
         | Local::Discard
-        | Local::Unwatch => None,
+        | Local::Unwatch
+        | Local::Info => None,
     }
 }
 

@@ -87,6 +87,8 @@ pub enum ClientsOrder {
     Unpause,
     /// Is there a client of this CLIENT ID?
     Find(u64),
+    /// INFO.
+    Count,
 }
 
 /// Which clients are meant: those that everything given here is true of.
@@ -126,6 +128,8 @@ pub enum ClientKind {
 pub struct ClientsReport {
     /// A line for each client that was to be listed, by its CLIENT ID.
     pub lines: Vec<(u64, String)>,
-    /// How many were killed, or unblocked.
+    /// How many were killed, or unblocked, or there are.
     pub count: u64,
+    /// How many of those that there are wait.
+    pub blocked: u64,
 }

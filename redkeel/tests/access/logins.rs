@@ -38,6 +38,33 @@ fn a_single_password_is_that_of_the_default_user() {
 }
 
 #[test]
+fn who_may_not_select_stays_in_the_database_selected_before() {
+    let server = RedisServer::start();
+    let rule = ["ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-select"];
+    assert_eq!(server.cli(rule), simple("OK"));
+    assert_eq!(server.cli(["SET", "key", "in 0"]), simple("OK"));
+    let redkeel = ready(proxy([&server], ""));
+    for login in [&["AUTH", "app", "pw"] as &[&str], &["HELLO", "3", "AUTH", "app", "pw"]] {
+        let mut client = redkeel.client();
+        assert_eq!(client.command(["SELECT", "9"]), simple("OK"));
+        assert_eq!(client.command(["SET", "key", "in 9"]), simple("OK"));
+        assert_eq!(error_text(&client.command(login)), None);
+        // Over a lane, the one for scripts, and a connection of its own.
+        assert_eq!(client.command(["GET", "key"]), bulk("in 9"));
+        let script = "return redis.call('GET', KEYS[1])";
+        assert_eq!(client.command(["EVAL", script, "1", "key"]), bulk("in 9"));
+        assert_eq!(client.command(["WATCH", "key"]), simple("OK"));
+        assert_eq!(client.command(["MULTI"]), simple("OK"));
+        assert_eq!(client.command(["GET", "key"]), simple("QUEUED"));
+        assert_eq!(client.command(["EXEC"]), testkit::Value::Array(vec![bulk("in 9")]));
+        assert_eq!(client.command(["ACL", "WHOAMI"]), bulk("app"));
+        let error = error_text(&client.command(["SELECT", "8"])).unwrap();
+        assert!(error.starts_with("NOPERM"), "{error}");
+        assert_eq!(client.command(["GET", "key"]), bulk("in 9"));
+    }
+}
+
+#[test]
 fn passwords_are_rotated_without_an_interruption() {
     let server = RedisServer::start();
     let settings = "auth = 'users'\n[pool.main.users.app]\ncommands = ['+@all']\npassword = ['old', \

@@ -15,6 +15,7 @@ mod connection;
 mod conversations;
 mod hostile;
 mod neighbours;
+mod paused;
 mod pubsub;
 mod read_endpoint;
 mod registry;

@@ -62,6 +62,9 @@ fn a_list_has_every_client_of_the_pool_as_it_is() {
     wait_blocked(&server, 1);
     let own = id_of(&mut redkeel.client());
     assert!(own > 0 && !ids.contains(&own));
+    eventually(SOON, "the client that has left to be gone", || {
+        !list(&mut clients[5], &[]).contains_key(&own)
+    });
 
     let all = list(&mut clients[5], &[]);
     assert_eq!(all.keys().copied().collect::<Vec<_>>(), ids);
@@ -282,4 +285,62 @@ fn who_may_do_that_is_for_the_nodes_to_say() {
     let replies = stranger.pipeline([vec!["CLIENT", "KILL", "ID", &id], vec!["PING"]]);
     assert_eq!(replies, [Value::Integer(1), simple("PONG")]);
     victim.expect_closed();
+}
+
+#[test]
+fn info_counts_the_clients_of_the_pool() {
+    let server = RedisServer::start();
+    let redkeel = start(&server);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| redkeel.client()).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.command(["PING"]), simple("PONG")));
+    assert!(matches!(clients[1].command(["HELLO", "3"]), Value::Map(_)));
+    let counts = |reply: &Value| {
+        let text = text_of(reply);
+        ["connected_clients:", "blocked_clients:"].map(|name| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+            line.and_then(|count| count.parse::<usize>().ok())
+        })
+    };
+    // In both protocols, and with what else the node says.
+    for index in [0, 1] {
+        let reply = clients[index].command(["INFO"]);
+        assert_eq!(counts(&reply), [Some(CLIENTS), Some(0)]);
+        assert!(text_of(&reply).contains("\r\nused_memory:"));
+        assert!(text_of(&reply).contains("\r\nmaxclients:"));
+    }
+    assert_eq!(counts(&clients[0].command(["INFO", "memory"])), [None, None]);
+
+    clients[2].send(["BLPOP", "list", "0"]);
+    eventually(SOON, "the blocked client to be counted", || {
+        counts(&clients[0].command(["INFO", "clients"])) == [Some(CLIENTS), Some(1)]
+    });
+    // It is counted only once the node has its command: nobody's overtakes it.
+    assert_eq!(clients[0].command(["RPUSH", "list", "a"]).as_int(), Some(1));
+    assert_eq!(clients[2].receive(), Value::Array(vec![bulk("list"), bulk("a")]));
+
+    assert_eq!(clients[0].command(["CLIENT", "PAUSE", "60000", "WRITE"]), simple("OK"));
+    clients[3].send(["SET", "key", "value"]);
+    eventually(SOON, "the client that is held back to be counted", || {
+        counts(&clients[1].command(["INFO", "clients"])) == [Some(CLIENTS), Some(1)]
+    });
+    assert_eq!(clients[0].command(["CLIENT", "UNPAUSE"]), simple("OK"));
+    assert_eq!(clients[3].receive(), simple("OK"));
+    drop(clients.pop());
+    eventually(SOON, "the client that has left not to be counted", || {
+        counts(&clients[0].command(["INFO", "clients"])) == [Some(CLIENTS - 1), Some(0)]
+    });
+
+    // In a pipeline it keeps its place, between MULTI and EXEC the node speaks of its own connections.
+    clients[0].send(["SET", "key", "1"]);
+    clients[0].send(["INFO", "clients"]);
+    clients[0].send(["INCR", "key"]);
+    assert_eq!(clients[0].receive(), simple("OK"));
+    assert_eq!(counts(&clients[0].receive()), [Some(CLIENTS - 1), Some(0)]);
+    assert_eq!(clients[0].receive().as_int(), Some(2));
+    assert_eq!(clients[0].command(["MULTI"]), simple("OK"));
+    assert_eq!(clients[0].command(["INFO", "clients"]), simple("QUEUED"));
+    let Value::Array(replies) = clients[0].command(["EXEC"]) else {
+        panic!("the replies of a transaction");
+    };
+    assert!(text_of(&replies[0]).contains("connected_clients:"));
 }

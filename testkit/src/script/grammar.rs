@@ -5,7 +5,7 @@ use crate::sim::ask::tagged;
 use super::Script;
 
 /// Requests as words; `#` is the number of an ECHO.
-const LINES: [&str; 72] = [
+const LINES: [&str; 77] = [
     "ECHO #",
     "ECHO #",
     "ECHO #",
@@ -78,6 +78,11 @@ const LINES: [&str; 72] = [
     "FLUSHALL",
     "PSYNC ? -1",
     "frobnicate x",
+    "CLIENT PAUSE 50 WRITE",
+    "CLIENT PAUSE 50",
+    "CLIENT UNPAUSE",
+    "FCALL f 0",
+    "PFCOUNT k",
 ];
 
 /// Not requests, or none that ends.
