@@ -44,7 +44,7 @@ impl Engine {
                 return self.stream_start(key, input, None);
             }
             Some(Way::Lane { target, .. }) => target,
-            Some(Way::Pinned { target, reason }) if !changes_connection(reason) => target,
+            Some(Way::Pinned { target, reason }) if is_unfollowed(reason) => target,
             Some(Way::Everywhere) => Target::Primary,
             Some(Way::Reject(rejection)) => {
                 self.reject(key, call, rejection);
@@ -79,7 +79,7 @@ impl Engine {
         if let Some(sha) = called_script(call) {
             self.give_script(key, upstream, sha);
         }
-        let unfollowed = matches!(way, Some(Way::Pinned { reason, .. }) if is_unfollowed(reason));
+        let unfollowed = matches!(way, Some(Way::Pinned { .. }));
         let is_script = matches!(way, Some(Way::Lane { opaque: true, .. }));
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
@@ -192,15 +192,8 @@ impl Engine {
     }
 }
 
-/// Does it change the connection in a way that is followed? For that all of it must be known.
-fn changes_connection(reason: PinReason) -> bool {
-    matches!(
-        reason,
-        PinReason::Multi | PinReason::Watch | PinReason::Subscribe(_) | PinReason::Monitor
-    )
-}
-
-/// May it do something to the connection that nobody has described?
+/// Is nothing known of what it does to the connection? What is known of others (for how long they wait, what they watch)
+/// depends on all of their arguments.
 fn is_unfollowed(reason: PinReason) -> bool {
     matches!(reason, PinReason::Unknown | PinReason::Module | PinReason::WhileBusy)
 }

@@ -24,10 +24,10 @@ fn send_large(scene: &mut Scene, head: &[u8]) {
     }
 }
 
-/// The connection would be given to the next client, whose transaction would then depend on these keys.
+/// A connection that watches would be given to the next client, whose transaction would then depend on these keys.
 #[test]
-fn what_changes_the_connection_is_refused() {
-    for name in ["WATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "MONITOR"] {
+fn what_has_to_be_known_whole_is_refused() {
+    for name in ["WATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "BLPOP"] {
         let mut scene = scene();
         let head = format!("*2\r\n${}\r\n{name}\r\n", name.len());
         scene.turn(10, |scene| send_large(scene, head.as_bytes()));
