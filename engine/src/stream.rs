@@ -98,7 +98,7 @@ impl Engine {
             kind: if queued { PendingKind::StreamedQueued } else { PendingKind::Streamed },
             flags: Flags {
                 mute: client.is_mute(),
-                opaque: unfollowed || is_script,
+                opaque: unfollowed || (is_script && !queued),
                 primary: target == Target::Primary,
                 read: target != Target::Primary,
                 ..Flags::default()
