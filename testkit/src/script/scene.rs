@@ -38,6 +38,8 @@ pub(super) struct Scene {
     pub(super) draining: bool,
     /// A client has told it to close others.
     pub(super) kills: bool,
+    /// A client has sent what others may get, and which is so large that they may be closed amid it.
+    pub(super) spreads: bool,
     pub(super) next_node: u32,
     pub(super) version: u64,
     huge: u8,
@@ -63,6 +65,7 @@ impl Scene {
             drained: false,
             draining: false,
             kills: false,
+            spreads: false,
             next_node: NODES as u32,
             version: 0,
             huge: 0,
@@ -178,6 +181,8 @@ impl Scene {
         self.huge += 1;
         if self.huge <= HUGE {
             self.kills |= request.name == b"CLIENT";
+            self.spreads |=
+                matches!(request.name.as_slice(), b"SET" | b"APPEND" | b"RPUSH" | b"PUBLISH");
             self.clients[index].ask(&request);
         }
         self.send(index, usize::MAX);
