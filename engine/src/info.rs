@@ -5,8 +5,9 @@ use session::ClientCounts;
 use topology::{ClientsOrder, ClientsReport};
 
 use crate::Engine;
-use crate::client::Parked;
+use crate::client::{Client, Parked};
 use crate::desk::Inquiry;
+use crate::front::Side;
 use crate::input::Step;
 use crate::slots::Key;
 use crate::upstream::{PendingKind, Upstream};
@@ -21,7 +22,14 @@ impl Engine {
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
-        let pool = client.pool;
+        // Of a leg those of its client's pool.
+        let mut pool = client.pool;
+        if let Side::Leg(front) = client.side {
+            pool = self.clients.get(front).map_or(pool, |front| front.pool);
+        }
+        let Some(client) = self.clients.get_mut(key) else {
+            return Step::Done;
+        };
         let asked = match client.special_mut().inquiry.take() {
             Some(Inquiry::Asked(asked)) => asked,
             _ => self.ask_peers(key, pool, ClientsOrder::Count),
@@ -53,14 +61,23 @@ impl Engine {
         }
     }
 
+    fn blocks_there(&self, client: &Client) -> bool {
+        let pinned = client.bound.filter(|bound| bound.pinned);
+        pinned
+            .and_then(|bound| self.upstreams.get(bound.upstream))
+            .is_some_and(Upstream::blocks_there)
+    }
+
     /// How many clients of the pool this worker has, and how many of them wait.
     pub(crate) fn count_clients(&self, pool: usize) -> ClientsReport {
         let mut report = ClientsReport::default();
         for client in self.clients.values().filter(|client| client.pool == pool) {
-            let pinned = client.bound.filter(|bound| bound.pinned);
-            let blocks = pinned
-                .and_then(|bound| self.upstreams.get(bound.upstream))
-                .is_some_and(Upstream::blocks_there);
+            let blocks = self.blocks_there(client)
+                || client.front().is_some_and(|front| {
+                    let legs = front.legs.iter().flatten();
+                    legs.filter_map(|leg| self.clients.get(leg.key))
+                        .any(|leg| self.blocks_there(leg))
+                });
             report.count += 1;
             report.blocked += u64::from(blocks || client.parked == Parked::Pause);
         }

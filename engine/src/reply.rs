@@ -166,7 +166,9 @@ impl Engine {
                     front.flags.mute || (front.kind == PendingKind::Exec && has_effects)
                 });
                 if !hold_back {
-                    upstream.value.streamed = true;
+                    if !std::mem::replace(&mut upstream.value.streamed, true) {
+                        upstream.value.is_message = client.begins_message(upstream.value.first);
+                    }
                     self.commit(key, client_key);
                 }
             }

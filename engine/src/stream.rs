@@ -1,7 +1,7 @@
 //! Requests too large to be gathered pass through a connection of the client's own, as they come.
 
 use resp::{ReplyScanner, Skip};
-use session::{Call, Rules, Target, Way, classify_begun, error};
+use session::{Call, PinReason, Rules, Target, Transaction, Way, classify_begun, error};
 use topology::{ErrorKind, Time};
 
 use crate::Engine;
@@ -43,17 +43,21 @@ impl Engine {
                 self.reply_error(key, ErrorKind::Command, text);
                 return self.stream_start(key, input, None);
             }
-            Some(Way::Lane { target, .. } | Way::Pinned { target, .. }) => target,
+            Some(Way::Lane { target, .. }) => target,
+            Some(Way::Pinned { target, reason }) if is_unfollowed(reason) => target,
             Some(Way::Everywhere) => Target::Primary,
             Some(Way::Reject(rejection)) => {
                 self.reject(key, call, rejection);
                 return self.stream_start(key, input, None);
             }
-            Some(Way::Local(_)) | None => {
+            Some(Way::Local(_) | Way::Pinned { .. }) | None => {
                 let text = error(
                     ErrorKind::Limit,
                     format_args!("a command of {known} bytes is too large for its kind"),
                 );
+                if queued {
+                    self.set_transaction(key, Transaction::Refused);
+                }
                 self.reply_error(key, ErrorKind::Limit, &text);
                 return self.stream_start(key, input, None);
             }
@@ -75,9 +79,14 @@ impl Engine {
         if let Some(sha) = called_script(call) {
             self.give_script(key, upstream, sha);
         }
-        let Some(client) = self.clients.get(key) else {
+        let unfollowed = matches!(way, Some(Way::Pinned { .. }));
+        let is_script = matches!(way, Some(Way::Lane { opaque: true, .. }));
+        let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
+        if unfollowed {
+            client.special_mut().tainted = true;
+        }
         let pending = Pending {
             client: Some(key),
             at: self.now,
@@ -89,6 +98,7 @@ impl Engine {
             kind: if queued { PendingKind::StreamedQueued } else { PendingKind::Streamed },
             flags: Flags {
                 mute: client.is_mute(),
+                opaque: unfollowed || (is_script && !queued),
                 primary: target == Target::Primary,
                 read: target != Target::Primary,
                 ..Flags::default()
@@ -180,4 +190,10 @@ impl Engine {
         self.reply_error(key, ErrorKind::Protocol, text);
         self.finish(key);
     }
+}
+
+/// Is nothing known of what it does to the connection? What is known of others (for how long they wait, what they watch)
+/// depends on all of their arguments.
+fn is_unfollowed(reason: PinReason) -> bool {
+    matches!(reason, PinReason::Unknown | PinReason::Module | PinReason::WhileBusy)
 }

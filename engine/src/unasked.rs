@@ -1,8 +1,10 @@
 //! What a node says unasked: messages, tracking pushes, MONITOR lines; and confirmations of subscriptions, which look alike.
 
+use resp::Protocol;
 use session::{PubSubValue, is_broken_redirect, pubsub_value};
 
 use crate::Engine;
+use crate::client::Client;
 use crate::slots::Key;
 use crate::upstream::{PendingKind, Value};
 
@@ -20,11 +22,15 @@ impl Engine {
         if special.monitoring && upstream.queue.is_empty() {
             return true;
         }
+        if value.streamed {
+            return value.is_message;
+        }
+        let is_resp2 = client.talk.standing.protocol == Protocol::Resp2;
         let may_be_pubsub = value.first == b'>'
-            || (value.first == b'*' && special.listens_itself())
+            || (value.first == b'*' && is_resp2 && special.listens_itself())
             || upstream.queue.front().is_some_and(|front| front.kind == PendingKind::Subscribe);
-        if !may_be_pubsub || value.streamed {
-            return value.first == b'>' || (value.streamed && special.listens_itself());
+        if !may_be_pubsub {
+            return false;
         }
         let redirects = special.receiver.is_some();
         if redirects && is_broken_redirect(client.output.tail(value.len)) {
@@ -64,5 +70,17 @@ impl Engine {
                 true
             }
         }
+    }
+}
+
+impl Client {
+    /// Is the value whose beginning has come a message? What is handed over as it comes cannot be looked at in the end.
+    pub(crate) fn begins_message(&self, first: u8) -> bool {
+        let listens = self.special.as_ref().is_some_and(|special| special.listens_itself());
+        let looks_alike = first == b'*' && self.talk.standing.protocol == Protocol::Resp2;
+        first == b'>'
+            || (listens
+                && looks_alike
+                && pubsub_value(self.output.uncommitted()) == PubSubValue::Message)
     }
 }

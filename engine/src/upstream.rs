@@ -108,6 +108,8 @@ pub(crate) struct Value {
     pub(crate) len: usize,
     /// Part of it has been handed to the client for good.
     pub(crate) streamed: bool,
+    /// That was the beginning of a message, and of no command's reply.
+    pub(crate) is_message: bool,
 }
 
 /// A client that does not read stops the lane that answers it.

@@ -287,7 +287,8 @@ fn blocking(command: &'static Command, call: Call<'_>, mode: Mode) -> Way {
         return Way::Reject(Rejection::ReadOnly);
     }
     let target = if reads_only { by_reads(mode) } else { Target::Primary };
-    match commands::blocks(command, call.len(), |index| call.arg(index)) {
+    // Its timeout may be its last argument, and not have come.
+    match commands::blocks(command, call.announced(), |index| call.arg(index)) {
         Some(_) => Way::Pinned { target, reason: PinReason::Blocking { reads_only } },
         None => Way::Lane { target, repeatable: reads_only, opaque: false },
     }

@@ -237,6 +237,12 @@ impl Engine {
                 }
                 self.front_reset(key)
             }
+            Local::Info if open => self.front_queued(key, call, bytes, Plan::Any),
+            Local::Info => {
+                let places = (0..self.shards_of(key)).collect();
+                self.front_many(key, bytes, "INFO", Merge::Info, places);
+                Step::Done
+            }
             _ if open => self.not_in_block(key, &name_of(call)),
             Local::Unwatch => self.front_unwatch(key, bytes),
             Local::Select | Local::Auth | Local::Hello => {

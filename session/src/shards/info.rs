@@ -7,8 +7,7 @@ use resp::Protocol;
 use super::parts::string;
 
 /// Fields that are amounts, so that those of all shards together are their sum.
-const AMOUNTS: [&str; 33] = [
-    "blocked_clients",
+const AMOUNTS: [&str; 32] = [
     "tracking_clients",
     "clients_in_timeout_table",
     "used_memory",

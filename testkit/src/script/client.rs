@@ -80,8 +80,9 @@ impl Client {
         !self.loose
     }
 
-    pub(super) fn waits(&self) -> bool {
-        !self.waiting.is_empty()
+    /// How many requests are not answered.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// It begins to send a request.

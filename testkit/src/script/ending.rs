@@ -9,7 +9,7 @@ use super::grammar::Request;
 use super::pool::NODES;
 use super::scene::Scene;
 
-/// Steps of half a second until everybody is answered.
+/// Steps of half a second in which somebody has to be answered. Some commands are answered one by one.
 const PATIENCE: usize = 60;
 
 impl Scene {
@@ -50,7 +50,9 @@ impl Scene {
 
     /// Until everybody is answered of whom that can be said.
     fn settle(&mut self) {
-        for _ in 0..PATIENCE {
+        let (mut patience, mut waiting) = (PATIENCE, usize::MAX);
+        while patience > 0 {
+            patience -= 1;
             self.engine.begin_turn(self.now);
             self.tell(Some(0), false, self.now);
             (0..NODES).for_each(|node| self.unblock_all(node));
@@ -62,16 +64,19 @@ impl Scene {
                 }
             }
             self.turn();
-            let waits = |client: &super::client::Client| {
-                client.open && client.is_strict() && (client.waits() || !client.out.is_empty())
-            };
-            if !self.clients.iter().any(waits) {
+            let open = self.clients.iter().filter(|client| client.open && client.is_strict());
+            let left = open.map(|client| client.waiting() + client.out.len()).sum();
+            if left == 0 {
                 return;
+            }
+            if left < std::mem::replace(&mut waiting, left) {
+                patience = PATIENCE;
             }
             self.pass_by(Duration::from_millis(500));
         }
-        let waits =
-            |client: &&super::client::Client| client.open && client.is_strict() && client.waits();
+        let waits = |client: &&super::client::Client| {
+            client.open && client.is_strict() && client.waiting() > 0
+        };
         let waiting = self.clients.iter().find(waits).map(|client| client.conn);
         assert!(
             waiting.is_none() || self.draining,

@@ -139,6 +139,18 @@ impl Request {
         Self::new(line.split(' ').map(word).collect(), own, byte & 128 != 0)
     }
 
+    /// One of the well-known ones, whose last word is too long for it to be kept.
+    pub(super) fn large(script: &mut Script<'_>, tag: u64, len: usize) -> Self {
+        let Self { mut args, tag, .. } = Self::known(script, tag);
+        if args.len() == 1 {
+            args.push(Vec::new());
+        }
+        if let Some(last) = args.last_mut() {
+            last.resize(len, b'r');
+        }
+        Self::new(args, tag, false)
+    }
+
     /// Any command of the table, with any number of arguments.
     pub(super) fn any(script: &mut Script<'_>) -> Self {
         let all = commands::all();

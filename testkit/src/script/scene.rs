@@ -17,6 +17,8 @@ use super::pool::{NODES, pool};
 const CLIENTS: usize = 6;
 /// Requests too large to be gathered take their time.
 const HUGE: u8 = 3;
+/// So long is what is not gathered.
+const LARGE: usize = 1_200_000;
 /// A client has so much to send at most.
 const OUT_MAX: usize = 3 << 20;
 
@@ -36,6 +38,8 @@ pub(super) struct Scene {
     pub(super) draining: bool,
     /// A client has told it to close others.
     pub(super) kills: bool,
+    /// A client has sent what others may get, and which is so large that they may be closed amid it.
+    pub(super) spreads: bool,
     pub(super) next_node: u32,
     pub(super) version: u64,
     huge: u8,
@@ -61,6 +65,7 @@ impl Scene {
             drained: false,
             draining: false,
             kills: false,
+            spreads: false,
             next_node: NODES as u32,
             version: 0,
             huge: 0,
@@ -148,11 +153,14 @@ impl Scene {
         if self.clients[index].out.len() > OUT_MAX {
             return;
         }
+        if much % 4 == 3 && much >= 128 {
+            return self.ask_large(script, index);
+        }
         let (count, len) = match much % 4 {
             0 => (usize::from(much), 0),
             1 => (4, 70_000),
             2 => (20, 3000),
-            _ => (1, 1_200_000),
+            _ => (1, LARGE),
         };
         if len > 10_000 {
             self.huge += 1;
@@ -162,6 +170,20 @@ impl Scene {
                 let tag = self.clients[index].next_tag();
                 self.clients[index].ask(&Request::echo(tag, len));
             }
+        }
+        self.send(index, usize::MAX);
+    }
+
+    /// A request too large to be gathered, which may be anything.
+    fn ask_large(&mut self, script: &mut Script<'_>, index: usize) {
+        let tag = self.clients[index].next_tag();
+        let request = Request::large(script, tag, LARGE);
+        self.huge += 1;
+        if self.huge <= HUGE {
+            self.kills |= request.name == b"CLIENT";
+            self.spreads |=
+                matches!(request.name.as_slice(), b"SET" | b"APPEND" | b"RPUSH" | b"PUBLISH");
+            self.clients[index].ask(&request);
         }
         self.send(index, usize::MAX);
     }

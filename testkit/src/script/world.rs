@@ -86,7 +86,8 @@ impl Scene {
     }
 
     fn closed_client(&mut self, conn: ConnId) {
-        let excused = self.kills || self.draining || !self.settings.timeouts.client_idle.is_zero();
+        let idle_ends = !self.settings.timeouts.client_idle.is_zero();
+        let excused = self.kills || self.spreads || self.draining || idle_ends;
         if let Some(client) = self.clients.iter_mut().find(|client| client.conn == conn) {
             assert!(client.may_end || excused, "{conn:?} was closed for no reason");
             client.open = false;

@@ -76,6 +76,8 @@ impl Server {
         let Some(nature) = nature(name) else {
             let name = String::from_utf8_lossy(&args[0]);
             let first = args.get(1).map(|arg| String::from_utf8_lossy(arg)).unwrap_or_default();
+            // As much of it as Redis shows.
+            let first: String = first.chars().take(128).collect();
             return Some(format!(
                 "ERR unknown command '{name}', with args beginning with: '{first}' "
             ));

@@ -94,7 +94,12 @@ impl Tap {
             let began = self.unit.unwrap_or(began);
             let args = self.scanner.args();
             if let Some(name) = args.first() {
-                let name = self.bytes[name.start as usize..name.end as usize].to_ascii_uppercase();
+                let mut name =
+                    self.bytes[name.start as usize..name.end as usize].to_ascii_uppercase();
+                // With arguments they are errors, which begin and end nothing.
+                if args.len() > 1 && matches!(name.as_slice(), b"MULTI" | b"EXEC" | b"DISCARD") {
+                    name.clear();
+                }
                 let pinged = self.pinged.take().filter(|_| name.starts_with(b"WAIT"));
                 let began = pinged.unwrap_or(began);
                 check(&name, self.queued_writes, began, &self.bytes[..len]);
