@@ -135,7 +135,8 @@ impl Engine {
         if client.is_orphaned() || client.parked == Parked::Peers {
             return self.queue(key);
         }
-        if !idle.is_zero() {
+        // A leg is idle as long as its client has nothing for it.
+        if !idle.is_zero() && !client.is_leg() {
             let at = client.last_input.max(client.last_output) + idle;
             let waits = client.unanswered > 0 || client.parked == Parked::Pause;
             if now >= at && !waits && !client.is_subscribed() {

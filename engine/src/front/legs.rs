@@ -1,7 +1,10 @@
 //! The legs of a client.
 
+use std::rc::Rc;
+
+use config::Auth;
 use resp::ReplyScanner;
-use session::Who;
+use session::{Conversation, Standing, Who};
 
 use crate::Engine;
 use crate::client::{Client, INPUT_FULL, Parked};
@@ -62,8 +65,7 @@ impl Engine {
         }
         let client = self.clients.get(key)?;
         let group = *self.pools[client.pool].territory.as_ref()?.groups.get(place)?;
-        // What the client may do was looked at before its commands get here.
-        let talk = session::Conversation { who: Who::Anyone, ..client.talk.clone() };
+        let talk = self.leg_talk(client, group);
         let mut leg =
             Client::new(client.id, group, client.mode, client.caller.clone(), talk, self.now);
         leg.side = Side::Leg(key);
@@ -74,6 +76,20 @@ impl Engine {
         *front.legs.get_mut(place)? =
             Some(Leg { key: leg, scanner: ReplyScanner::new(), gathered: Vec::new() });
         Some(leg)
+    }
+
+    /// What a leg of this client is to its group.
+    pub(crate) fn leg_talk(&self, client: &Client, group: usize) -> Conversation {
+        // What the client may do was looked at before its commands get here.
+        let mut talk = Conversation { who: Who::Anyone, ..client.talk.clone() };
+        if self.pools[client.pool].settings.auth != Auth::PassThrough {
+            // Each pool has its own credentials for its nodes.
+            let login = self.pools[group].standing.login.clone();
+            if talk.standing.login != login {
+                talk.standing = Rc::new(Standing { login, ..(*talk.standing).clone() });
+            }
+        }
+        talk
     }
 
     /// Gives bytes to the leg at this place, as a client would send them.

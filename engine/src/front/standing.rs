@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use config::Auth;
-use session::{Call, Local, Login, parse_hello};
+use session::{Call, Local, Login, Standing, parse_hello};
 
 use crate::Engine;
 use crate::client::Client;
@@ -74,14 +74,26 @@ impl Engine {
             return;
         };
         if let Some(client) = self.clients.get_mut(key) {
-            client.talk.standing = Rc::clone(&talk.standing);
+            let pool = &self.pools[client.pool];
+            // Whom a leg logs in as is the client's own only where the nodes know it.
+            let login = match pool.settings.auth {
+                Auth::PassThrough => talk.standing.login.clone(),
+                Auth::Users | Auth::None => client.talk.standing.login.clone(),
+            };
+            client.talk.standing = Rc::new(Standing { login, ..(*talk.standing).clone() });
             client.talk.name.clone_from(&talk.name);
         }
         for other in self.legs_of(key).into_iter().filter(|other| *other != leg) {
+            let (Some(client), Some(group)) =
+                (self.clients.get(key), self.clients.get(other).map(|other| other.pool))
+            else {
+                continue;
+            };
+            let talk = self.leg_talk(client, group);
             let Some(client) = self.clients.get_mut(other) else {
                 continue;
             };
-            client.talk = talk.clone();
+            client.talk = talk;
             // A connection of its own is set up again as what the client is now.
             if client.bound.is_some_and(|bound| bound.pinned) {
                 self.drop_pin(other);
