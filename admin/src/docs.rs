@@ -113,6 +113,9 @@ fn meaning(kind: ErrorKind) -> &'static str {
         ErrorKind::Limit => "`-LIMIT`: one of the pool's `limits`",
         ErrorKind::ExecAbort => "`-EXECABORT`: the connection of an open transaction was lost",
         ErrorKind::ReadOnly => "`-READONLY`: a write on a listener of mode `read`",
+        ErrorKind::CrossShard => {
+            "`-CROSSSHARD`: its keys are on several shards, or several could not do it as one"
+        }
         ErrorKind::Refused => "a command that is refused always, or by `refuse`",
         ErrorKind::Protocol => "a broken frame; its client is closed",
         ErrorKind::Denied => {

@@ -109,7 +109,7 @@ pub(crate) fn counts(factor: u64) -> WorkerCounts {
         writes_total: 1_000,
         client_bytes_in_total: 300_000,
         client_bytes_out_total: 900_000,
-        errors_total: [11, 12, 13, 14, 15, 16, 17, 18, 10, 19],
+        errors_total: [11, 12, 13, 14, 15, 16, 20, 17, 18, 10, 19],
         held: 2,
         held_bytes: 128,
         held_requests: 25,

@@ -11,6 +11,7 @@ use session::{
 use crate::Engine;
 use crate::client::{Client, INPUT_FULL, OUTPUT_FULL};
 use crate::dispatch::{Request, Source};
+use crate::front::Side;
 use crate::input::STREAM_ABOVE;
 use crate::pause::{Touch, touch};
 use crate::pool::Pool;
@@ -169,6 +170,55 @@ impl Engine {
             at += request.used;
             self.batch.push(request);
         }
+    }
+}
+
+impl Engine {
+    /// As [`Self::gather`], for requests that were looked at before they got to this leg. False: there are none, or they
+    /// cannot all go on together now; then they are gathered like others.
+    pub(crate) fn gather_staged(&mut self, key: Key, input: &[u8]) -> bool {
+        let Some(client) = self.clients.get_mut(key) else {
+            return false;
+        };
+        let Side::Leg(part) = &mut client.side else {
+            return false;
+        };
+        if part.staged.is_empty() {
+            return false;
+        }
+        let is_same = part.input_len == input.len() && part.staged_len <= input.len();
+        part.staged_len = 0;
+        self.batch.clear();
+        self.batch.append(&mut part.staged);
+        let pool = &self.pools[client.pool];
+        let is_plain = client.trouble.is_none()
+            && client.special.is_none()
+            && client.for_primary == 0
+            && client.output.unsent() <= OUTPUT_FULL
+            && pool.pause.is_none()
+            && pool.settings.balance != Balance::Hash
+            && is_same;
+        if !is_plain {
+            self.batch.clear();
+            return false;
+        }
+        match client.unanswered {
+            0 => client.window.next_round(client.output.unsent()),
+            unanswered if unanswered >= client.window.commands() => client.window.fill(),
+            _ => {}
+        }
+        let course = Course::of(client, pool, &self.upstreams);
+        let fits = !course.alone
+            && self.batch.len() <= course.most
+            && self.batch.iter().all(|request| course.admits(request, &[]));
+        if !fits {
+            self.batch.clear();
+            return false;
+        }
+        self.inline.clear();
+        self.batch_key = None;
+        self.batch_scripts = false;
+        true
     }
 }
 

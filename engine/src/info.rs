@@ -22,9 +22,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(key) else {
             return Step::Done;
         };
-        // Of a leg those of its client's pool.
         let mut pool = client.pool;
-        if let Side::Leg(front) = client.side {
+        // Of a leg those of its client's pool.
+        if let Side::Leg(part) = &client.side {
+            let front = part.front;
             pool = self.clients.get(front).map_or(pool, |front| front.pool);
         }
         let Some(client) = self.clients.get_mut(key) else {

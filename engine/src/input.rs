@@ -140,7 +140,11 @@ impl Engine {
                 return self.park(key, Parked::Pause, at);
             }
             let base = at;
-            let stop = self.gather(key, &input[base..end]);
+            let stop = if at == 0 && self.gather_staged(key, input) {
+                Stop::More
+            } else {
+                self.gather(key, &input[base..end])
+            };
             if !self.batch.is_empty() {
                 match self.dispatch(key, &input[base..end]) {
                     Dispatched::All(used) => self.used(key, &mut at, used),

@@ -1,5 +1,7 @@
 //! One command of a client of several shards.
 
+use std::borrow::Cow;
+
 use commands::{Command, Kind};
 use config::Mode;
 use session::shards::{Cursor, Merge, Plan, split, with_cursor};
@@ -8,7 +10,7 @@ use topology::ErrorKind;
 
 use crate::Engine;
 use crate::client::{Client, Parked};
-use crate::front::{Merging, Owing};
+use crate::front::{Lane, Merging, Owing};
 use crate::input::Step;
 use crate::slots::Key;
 
@@ -68,7 +70,7 @@ impl Engine {
             }
             Way::Lane { .. } | Way::Everywhere | Way::Pinned { .. } => {
                 self.count_command(key, command);
-                self.front_send(key, call, bytes, command, plan);
+                self.front_send(key, call, bytes, command, way, plan);
                 self.mirror(key, call, bytes, command);
                 Step::Done
             }
@@ -95,11 +97,19 @@ impl Engine {
         call: Call<'_>,
         bytes: &[u8],
         command: Option<&'static Command>,
+        way: Way,
         plan: Plan,
     ) {
+        let lane = Lane::of(way);
         let name = command.map_or("", |command| command.name);
         match plan {
-            Plan::One(place) => self.front_one(key, place, bytes),
+            Plan::One(place) => match lane {
+                Some(lane) => {
+                    self.feed_request(key, place, Cow::Borrowed(bytes), lane);
+                    self.owe(key, Owing::Reply(place));
+                }
+                None => self.front_one(key, place, bytes),
+            },
             Plan::Any => {
                 let place = self.any_place(key);
                 self.front_one(key, place, bytes);
@@ -111,8 +121,13 @@ impl Engine {
                 let reads = command.is_some_and(|command| command.flags.readonly());
                 let split = split(call, step, &territory.view(reads));
                 let parts = split.parts.iter().map(|part| (part.shard, None)).collect();
-                for part in &split.parts {
-                    self.feed(key, part.shard, &part.request);
+                for part in split.parts {
+                    match lane {
+                        Some(lane) => {
+                            self.feed_request(key, part.shard, Cow::Owned(part.request), lane);
+                        }
+                        None => self.feed(key, part.shard, &part.request),
+                    }
                 }
                 let merging = Merging { how: merge, name, parts, order: split.order };
                 self.owe(key, Owing::Merged(Box::new(merging)));

@@ -2,7 +2,7 @@
 
 use resp::{Protocol, ReplyScanner, Skip};
 use session::PubSubValue;
-use session::shards::merge;
+use session::shards::{Merge, merge};
 use topology::ErrorKind;
 
 use crate::Engine;
@@ -145,8 +145,8 @@ impl Engine {
                     let all = self.gather_parts(key, front, &mut merging);
                     if all {
                         front.turn += 1;
-                        let reply = self.merged(key, front.turn, &merging);
-                        self.give(key, &reply, mute);
+                        let turn = front.turn;
+                        self.give_merged(key, turn, *merging, mute);
                     } else if let Some(owed) = front.owed.front_mut() {
                         owed.owing = Owing::Merged(merging);
                     }
@@ -370,67 +370,74 @@ impl Engine {
         all
     }
 
-    /// One reply of several; an error, where some shards have not done their part.
-    fn merged(&mut self, key: Key, turn: u64, merging: &Merging) -> Vec<u8> {
-        let Some(client) = self.clients.get(key) else {
-            return Vec::new();
-        };
-        let protocol = client.talk.standing.protocol;
-        let replies: Vec<Vec<u8>> =
-            merging.parts.iter().map(|(_, reply)| reply.clone().unwrap_or_default()).collect();
+    /// Gives one reply of several; an error, where some shards have not done their part.
+    fn give_merged(&mut self, key: Key, turn: u64, merging: Merging, mute: bool) {
+        let Merging { how, name, parts, order } = merging;
+        let (places, replies): (Vec<usize>, Vec<Vec<u8>>) =
+            parts.into_iter().map(|(place, reply)| (place, reply.unwrap_or_default())).unzip();
         let is_error = |reply: &&Vec<u8>| reply.first() == Some(&b'-');
         let errors = replies.iter().filter(is_error).count();
-        let mut out = Vec::new();
-        if errors == replies.len() && replies.iter().all(|reply| *reply == replies[0]) {
-            out.extend_from_slice(replies.first().map_or(&[], Vec::as_slice));
-            return out;
+        if errors == replies.len() && replies.windows(2).all(|two| two[0] == two[1]) {
+            return self.give(key, replies.first().map_or(&[], Vec::as_slice), mute);
         }
-        if merging.how == session::shards::Merge::AnyDone
+        if how == Merge::AnyDone
             && let Some(done) = replies.iter().find(|reply| !is_error(reply))
         {
-            return done.clone();
+            return self.give(key, done, mute);
         }
         if errors > 0 {
-            let text = self.partly(key, merging, &replies);
-            resp::write_error(&mut out, &text);
-            return out;
+            let text = self.partly(key, name, &places, &replies);
+            return self.give_error(key, &text, mute);
         }
-        if merge(merging.how, &replies, &merging.order, turn, protocol, &mut out).is_err() {
+        if mute {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        let protocol = client.talk.standing.protocol;
+        let out = client.output.buffer(&mut self.buffers);
+        if merge(how, &replies, &order, turn, protocol, out).is_err() {
             let text = format!(
                 "ERR redkeel: the shards of pool {} gave '{}' replies of different kinds",
                 self.pool_name(key),
-                merging.name.to_ascii_lowercase()
+                name.to_ascii_lowercase()
             );
             self.count_own_error(key, ErrorKind::Command);
-            resp::write_error(&mut out, &text);
+            return self.give_error(key, &text, mute);
         }
-        out
+        client.output.commit();
+        self.touch_client(key);
+    }
+
+    fn give_error(&mut self, key: Key, text: &str, mute: bool) {
+        let mut out = Vec::new();
+        resp::write_error(&mut out, text);
+        self.give(key, &out, mute);
     }
 
     /// Says which shards have done their part, and what the first other one says.
-    fn partly(&mut self, key: Key, merging: &Merging, replies: &[Vec<u8>]) -> String {
+    fn partly(&mut self, key: Key, what: &str, places: &[usize], replies: &[Vec<u8>]) -> String {
         let names =
             self.territory(key).map(|territory| territory.names.clone()).unwrap_or_default();
         let name = |place: usize| names.get(place).map_or("", |name| &**name).to_owned();
-        let parts = || merging.parts.iter().zip(replies);
+        let parts = || places.iter().zip(replies);
         let failed = |reply: &[u8]| reply.first() == Some(&b'-');
-        let done: Vec<String> = parts()
-            .filter(|(_, reply)| !failed(reply))
-            .map(|((place, _), _)| name(*place))
-            .collect();
+        let done: Vec<String> =
+            parts().filter(|(_, reply)| !failed(reply)).map(|(place, _)| name(*place)).collect();
         let (first, line) = parts()
             .find(|(_, reply)| failed(reply))
-            .map(|((place, _), reply)| (name(*place), reply.as_slice()))
+            .map(|(place, reply)| (name(*place), reply.as_slice()))
             .unwrap_or_default();
         let line = line.strip_prefix(b"-").unwrap_or(line);
         let line = line.get(..line.len().min(ERROR_MAX)).unwrap_or(line);
         let line = String::from_utf8_lossy(line).trim_end().to_owned();
         let (code, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let rest = rest.strip_prefix("redkeel: ").unwrap_or(rest);
-        let what = merging.name.to_ascii_lowercase();
+        let what = what.to_ascii_lowercase();
         let done = match done.len() {
             0 => "on no shard".to_owned(),
-            count => format!("on {count} of {} shards ({})", merging.parts.len(), done.join(", ")),
+            count => format!("on {count} of {} shards ({})", places.len(), done.join(", ")),
         };
         self.count_own_error(key, ErrorKind::CrossShard);
         format!(
@@ -471,12 +478,7 @@ fn is_listening(client: &Client, front: &Front) -> bool {
 }
 
 fn empty_merging() -> Box<Merging> {
-    Box::new(Merging {
-        how: session::shards::Merge::Same,
-        name: "",
-        parts: Vec::new(),
-        order: Vec::new(),
-    })
+    Box::new(Merging { how: Merge::Same, name: "", parts: Vec::new(), order: Vec::new() })
 }
 
 /// How much of this belongs to the present value, and whether that is all of it. What the engine has given to a leg was scanned

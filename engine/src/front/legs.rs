@@ -1,15 +1,17 @@
 //! The legs of a client.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use config::Auth;
 use resp::ReplyScanner;
-use session::{Conversation, Standing, Who};
+use session::{Conversation, Standing, Target, Way, Who};
 
 use crate::Engine;
 use crate::client::{Client, INPUT_FULL, Parked};
 use crate::conn::{Action, ConnId};
-use crate::front::{Front, Owed, Owing, Side};
+use crate::dispatch::{Request, Source};
+use crate::front::{Front, Owed, Owing, Part, Side};
 use crate::slots::Key;
 
 /// One leg, and how far its next value has come.
@@ -19,6 +21,23 @@ pub(crate) struct Leg {
     pub(crate) scanner: ReplyScanner,
     /// What has come of a value that is looked at whole.
     pub(crate) gathered: Vec<u8>,
+}
+
+/// How an ordinary command travels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lane {
+    target: Target,
+    repeatable: bool,
+}
+
+impl Lane {
+    /// Scripts are looked at again: what they call may have to be sent before them.
+    pub(crate) fn of(way: Way) -> Option<Self> {
+        match way {
+            Way::Lane { target, repeatable, opaque: false } => Some(Self { target, repeatable }),
+            _ => None,
+        }
+    }
 }
 
 impl Client {
@@ -68,7 +87,12 @@ impl Engine {
         let talk = self.leg_talk(client, group);
         let mut leg =
             Client::new(client.id, group, client.mode, client.caller.clone(), talk, self.now);
-        leg.side = Side::Leg(key);
+        leg.side = Side::Leg(Box::new(Part {
+            front: key,
+            staged: Vec::new(),
+            staged_len: 0,
+            input_len: 0,
+        }));
         leg.ended = client.ended;
         let leg = self.clients.insert(leg);
         self.legs += 1;
@@ -94,18 +118,69 @@ impl Engine {
 
     /// Gives bytes to the leg at this place, as a client would send them.
     pub(crate) fn feed(&mut self, key: Key, place: usize, bytes: &[u8]) {
+        if let Some(leg) = self.leg(key, place) {
+            if let Some(client) = self.clients.get_mut(leg) {
+                if client.input.capacity() == 0 {
+                    client.input = self.buffers.take();
+                }
+                client.input.extend_from_slice(bytes);
+            }
+            self.fed_leg(key, leg);
+        }
+    }
+
+    /// As [`Self::feed`], with a whole request for a lane that needs not be looked at again.
+    pub(crate) fn feed_request(
+        &mut self,
+        key: Key,
+        place: usize,
+        bytes: Cow<'_, [u8]>,
+        lane: Lane,
+    ) {
         let Some(leg) = self.leg(key, place) else {
             return;
         };
+        let Some(client) = self.clients.get_mut(leg) else {
+            return;
+        };
+        let (at, len) = (client.input.len(), bytes.len());
+        if let Side::Leg(part) = &mut client.side
+            && part.staged_len == at
+            && (at == 0 || part.input_len == at)
+        {
+            let source = Source::Input { at, len };
+            part.staged.push(Request::ordinary(
+                source,
+                at,
+                len,
+                lane.target,
+                lane.repeatable,
+                false,
+            ));
+            part.staged_len += len;
+        }
+        match bytes {
+            Cow::Owned(bytes) if client.input.capacity() == 0 => client.input = bytes,
+            bytes => {
+                if client.input.capacity() == 0 {
+                    client.input = self.buffers.take();
+                }
+                client.input.extend_from_slice(&bytes);
+            }
+        }
+        self.fed_leg(key, leg);
+    }
+
+    /// A leg has something more to send.
+    fn fed_leg(&mut self, key: Key, leg: Key) {
         let now = self.now;
         let Some(client) = self.clients.get_mut(leg) else {
             return;
         };
-        if client.input.capacity() == 0 {
-            client.input = self.buffers.take();
-        }
-        client.input.extend_from_slice(bytes);
         client.last_input = now;
+        if let Side::Leg(part) = &mut client.side {
+            part.input_len = client.input.len();
+        }
         let full = client.input.len() >= INPUT_FULL;
         if client.parked == Parked::No {
             self.queue(leg);
@@ -119,12 +194,15 @@ impl Engine {
 
     /// A leg has taken in some of what it was given: its client may go on.
     pub(crate) fn leg_took(&mut self, leg: Key) {
-        let Some(client) = self.clients.get(leg) else {
+        let Some(client) = self.clients.get_mut(leg) else {
             return;
         };
-        let Side::Leg(key) = client.side else {
+        let Side::Leg(part) = &mut client.side else {
             return;
         };
+        part.staged.clear();
+        part.staged_len = 0;
+        let key = part.front;
         if client.input.len() < INPUT_FULL
             && let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut)
             && std::mem::take(&mut front.full)
@@ -170,9 +248,10 @@ impl Engine {
             return;
         };
         client.dirty = false;
-        let Side::Leg(key) = client.side else {
+        let Side::Leg(part) = &client.side else {
             return;
         };
+        let key = part.front;
         if self.is_copying(key, leg) {
             let answered = self.output(ConnId::client(leg)).len();
             return self.client_written(leg, answered);
@@ -193,7 +272,7 @@ impl Engine {
     /// Closes a client's connection. A leg has none: its client's is closed.
     pub(crate) fn close_client(&mut self, key: Key) {
         let key = match self.clients.get(key).map(|client| &client.side) {
-            Some(Side::Leg(front)) => *front,
+            Some(Side::Leg(part)) => part.front,
             _ => key,
         };
         self.actions.push(Action::Close(ConnId::client(key)));

@@ -19,11 +19,12 @@ use std::collections::VecDeque;
 
 use resp::ReplyScanner;
 
-pub(crate) use legs::Leg;
+pub(crate) use legs::{Lane, Leg};
 pub(crate) use owed::{Confirming, Merging, Owed, Owing};
 pub(crate) use territory::Territory;
 pub(crate) use transaction::Block;
 
+use crate::dispatch::Request;
 use crate::slots::Key;
 
 /// What a client is to other clients.
@@ -34,8 +35,20 @@ pub(crate) enum Side {
     Whole,
     /// Of a pool with several.
     Front(Box<Front>),
-    /// A leg of this front.
-    Leg(Key),
+    /// A leg of another client.
+    Leg(Box<Part>),
+}
+
+/// What a leg is to its client.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) front: Key,
+    /// Requests at the start of the input that were looked at before they got there.
+    pub(crate) staged: Vec<Request>,
+    /// So many bytes they are.
+    pub(crate) staged_len: usize,
+    /// How long the input was when something was last added here: what it is now may be something else.
+    pub(crate) input_len: usize,
 }
 
 /// What there is of a client of several shards besides its legs.

@@ -6,25 +6,45 @@ pub(super) struct Points<V> {
     // Apart, so that a search touches half the memory.
     values: Box<[V]>,
     shards: Box<[u32]>,
+    /// Where the points begin whose leading bits are at least so much: about one point for each.
+    starts: Box<[u32]>,
+    /// How many bits are not among those.
+    rest: u32,
 }
 
-impl<V: Copy + Ord> Points<V> {
+impl<V: Copy + Ord + Into<u64>> Points<V> {
     /// Of equal points the one that comes first in `points` stays first: it is the one that is found.
     ///
     /// There must be at least one.
     pub(super) fn new(mut points: Vec<(V, u32)>) -> Self {
         debug_assert!(!points.is_empty(), "the heaviest shard has points");
         points.sort_by_key(|&(value, _)| value);
+        let parts = points.len().next_power_of_two().max(2);
+        let rest = size_of::<V>() as u32 * 8 - parts.trailing_zeros();
+        let mut starts = Vec::with_capacity(parts + 1);
+        let mut at = 0;
+        for part in 0..parts as u64 {
+            while points.get(at).is_some_and(|&(value, _)| value.into() >> rest < part) {
+                at += 1;
+            }
+            starts.push(at as u32);
+        }
+        starts.push(points.len() as u32);
         Self {
             values: points.iter().map(|&(value, _)| value).collect(),
             shards: points.iter().map(|&(_, shard)| shard).collect(),
+            starts: starts.into(),
+            rest,
         }
     }
 
     /// The point that `hash` belongs to, and its shard.
     #[inline]
     pub(super) fn find(&self, hash: V) -> (V, usize) {
-        let at = self.values.partition_point(|&value| value < hash);
+        let part = (hash.into() >> self.rest) as usize;
+        let (from, to) = (self.starts[part] as usize, self.starts[part + 1] as usize);
+        // Behind a part without a fitting point the next part's first one follows.
+        let at = from + self.values[from..to].partition_point(|&value| value < hash);
         let at = if at == self.values.len() { 0 } else { at };
         (self.values[at], self.shards[at] as usize)
     }
@@ -37,6 +57,25 @@ impl<V: Copy + Ord> Points<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_index_finds_what_a_search_finds() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for count in [1, 2, 3, 160, 1280, 5000] {
+            let values: Vec<u32> =
+                (0..count).map(|_| random.u32(..) >> random.u32(0..20)).collect();
+            let points = Points::new(values.iter().map(|&value| (value, value)).collect());
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            let near = sorted
+                .iter()
+                .flat_map(|value| [value.wrapping_sub(1), *value, value.wrapping_add(1)]);
+            for hash in near.chain((0..1000).map(|_| random.u32(..))) {
+                let at = sorted.partition_point(|&value| value < hash) % sorted.len();
+                assert_eq!(points.find(hash).0, sorted[at], "{hash} of {count}");
+            }
+        }
+    }
 
     #[test]
     fn a_hash_belongs_to_the_first_point_that_is_not_below_it() {

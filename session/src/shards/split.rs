@@ -39,7 +39,10 @@ pub fn split(call: Call<'_>, step: usize, layout: &impl Layout) -> Split {
         counts[part as usize] += 1;
         split.order.push(part);
     }
+    let whole = (0..call.len()).map(|index| call.arg(index).len() + 16).sum::<usize>();
     for (part, count) in split.parts.iter_mut().zip(counts) {
+        // Values may differ in size: a part that is longer than its share grows.
+        part.request.reserve(32 + whole * (1 + count * step) / call.len());
         resp::write_array_header(&mut part.request, 1 + count * step);
         resp::write_bulk(&mut part.request, call.name());
     }
