@@ -5,7 +5,7 @@
 #              that by SYNC, which is a conversation between servers; here they ask the primary itself.
 # SUITE_RESP   2, or 3: every connection of the suite starts with HELLO 3.
 #
-# And it gives a command that blocks, and whose reply is not awaited, some time to arrive.
+# And it gives a command that blocks or unsubscribes, and whose reply is not awaited, some time to arrive.
 
 # The tests send their commands through `redis`; only this connection goes to the node.
 rename attach_to_replication_stream suite_attach_to_replication_stream
@@ -19,18 +19,19 @@ proc attach_to_replication_stream {} {
     return -options $options $result
 }
 
-# Many tests let one client block and change its key over another connection, without waiting until the server has
-# heard of the first. A server reads all connections in one thread, mostly in the order in which they were written to; a
-# proxy hands them on in several.
+# Many tests let one client block, or end its subscriptions, and go on over another connection without waiting until the
+# server has heard of the first. A server reads all connections in one thread, mostly in the order in which they were
+# written to; a proxy hands them on in several.
 rename ::redis::__dispatch__raw__ ::redis::suite_hurried_dispatch
 proc ::redis::__dispatch__raw__ {id method argv} {
     set reply [::redis::suite_hurried_dispatch $id $method $argv]
     set name [string tolower $method]
-    set blocks [expr {
+    set hurries [expr {
         $name in {blpop brpop blmove brpoplpush blmpop bzpopmin bzpopmax bzmpop} ||
-        ($name in {xread xreadgroup} && "block" in [string tolower $argv])
+        ($name in {xread xreadgroup} && "block" in [string tolower $argv]) ||
+        $name in {unsubscribe punsubscribe sunsubscribe}
     }]
-    if {$blocks && $::redis::deferred($id)} {
+    if {$hurries && $::redis::deferred($id)} {
         after 20
     }
     return $reply
