@@ -174,7 +174,6 @@ impl Engine {
         for pending in upstream.queue.iter().filter(|pending| !pending.flags.repeatable) {
             fixed.extend(pending.client);
         }
-        let partial = upstream.value.len > 0;
         let mut offset = 0;
         let mut clients = Vec::new();
         for (position, pending) in upstream.queue.iter_mut().enumerate() {
@@ -190,7 +189,7 @@ impl Engine {
             };
             pending.client = None;
             client.unanswered = client.unanswered.saturating_sub(1);
-            if position == 0 && partial {
+            if position == 0 {
                 client.output.rollback();
             }
             let prefix = client.again_prefix(pending.flags.mute);

@@ -167,6 +167,8 @@ impl Engine {
                 members += u64::from(client.pool == index && special.is_some());
             }
             assert_eq!(hub.members, members, "clients that share a connection");
+            let is_asked_for = !hub.misses() || self.pools[index].awaits_hubs;
+            assert!(is_asked_for, "a channel that is wanted, and that nobody asks for");
             if let Some(upstream) = hub.upstream {
                 let sharing = self.upstreams.get(upstream).map(|own| own.sharing);
                 assert_eq!(sharing, Some(Sharing::Hub(place)), "a shared connection");

@@ -215,7 +215,6 @@ impl Engine {
         if let Some(own) = upstream.queue.get_mut(position) {
             own.client = None;
         }
-        let partial = position == 0 && upstream.value.len > 0;
         let streamed = position == 0 && upstream.value.streamed;
         let pool = &mut self.pools[upstream.pool];
         let node = &pool.nodes[upstream.node].name;
@@ -246,7 +245,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(client_key) else {
             return;
         };
-        if partial {
+        if position == 0 {
+            // A part of its reply, or the first ones of a transaction's.
             client.output.rollback();
         }
         client.unanswered = client.unanswered.saturating_sub(1);

@@ -34,6 +34,8 @@ pub(crate) struct Topic {
     pub(crate) members: Vec<Key>,
     /// Clients whose SUBSCRIBE waits for the node's confirmation.
     pub(crate) waiting: Vec<Key>,
+    /// The connection's node was sent it, and has not refused it.
+    pub(crate) is_asked: bool,
     pub(crate) is_confirmed: bool,
 }
 
@@ -113,6 +115,8 @@ impl Hub {
             let place = (asked.space, name);
             if let Some(topic) = self.topics.get_mut(&place) {
                 waiting.append(&mut topic.waiting);
+                // Those who had it before it was lost still want it.
+                (topic.is_asked, topic.is_confirmed) = (false, false);
                 if topic.members.is_empty() {
                     self.topics.remove(&place);
                 }
@@ -129,7 +133,7 @@ impl Hub {
         self.gap |= self.members > 0;
         let mut waiting = Vec::new();
         for topic in self.topics.values_mut() {
-            topic.is_confirmed = false;
+            (topic.is_asked, topic.is_confirmed) = (false, false);
             waiting.append(&mut topic.waiting);
         }
         self.drop_unwanted();
@@ -150,10 +154,21 @@ impl Hub {
         unwanted
     }
 
-    /// All names of one kind, in commands' portions.
-    pub(crate) fn portions(&self, space: Space) -> Vec<VecDeque<Box<[u8]>>> {
-        let names = self.topics.keys().filter(|(own, _)| *own == space);
-        let names: Vec<Box<[u8]>> = names.map(|(_, name)| name.clone()).collect();
+    /// Has the node refused a channel that it is still to be asked for?
+    pub(crate) fn misses(&self) -> bool {
+        self.topics.values().any(|topic| !topic.is_asked)
+    }
+
+    /// The names of one kind that the node was not asked for, in commands' portions: now it is.
+    pub(crate) fn portions(&mut self, space: Space) -> Vec<VecDeque<Box<[u8]>>> {
+        let topics = self.topics.iter_mut();
+        let missed = topics.filter(|((own, _), topic)| *own == space && !topic.is_asked);
+        let names: Vec<Box<[u8]>> = missed
+            .map(|((_, name), topic)| {
+                topic.is_asked = true;
+                name.clone()
+            })
+            .collect();
         names.chunks(CHUNK).map(|chunk| chunk.iter().cloned().collect()).collect()
     }
 }
@@ -204,5 +219,20 @@ mod tests {
         });
         assert_eq!(hub.refused(), [key(1), key(2)]);
         assert!(!hub.is_wanted() && hub.asked.is_empty());
+    }
+
+    #[test]
+    fn what_others_had_before_is_asked_for_again() {
+        let mut hub = Hub::new(Rc::default(), Target::Primary);
+        let name: Box<[u8]> = Box::from(b"a".as_slice());
+        let topic = hub.topics.entry((Space::Channels, name.clone())).or_default();
+        topic.members.push(key(1));
+        topic.waiting.push(key(2));
+        let names = hub.portions(Space::Channels).remove(0);
+        assert!(!hub.misses() && hub.portions(Space::Channels).is_empty(), "it is asked once");
+        hub.asked.push_back(Asked { space: Space::Channels, subscribes: true, names });
+        assert_eq!(hub.refused(), [key(2)]);
+        assert!(hub.misses());
+        assert_eq!(hub.portions(Space::Channels), [VecDeque::from([name])]);
     }
 }

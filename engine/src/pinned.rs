@@ -100,8 +100,10 @@ impl Engine {
         };
         let (pool, node) = (upstream.pool, upstream.node);
         let standing = Rc::clone(&upstream.standing);
-        let spare = &self.pools[pool].nodes[node].spare;
-        if spare.iter().any(|(own, _)| *own == standing) || !self.has_room_for_spare(pool) {
+        let state = &self.pools[pool].nodes[node];
+        let has_one = state.spare.iter().any(|(own, _)| *own == standing);
+        // The client may still have its connection to a node that gets nothing new.
+        if has_one || !state.is_usable() || !self.has_room_for_spare(pool) {
             return;
         }
         let key = self.open(pool, node, &standing, Sharing::Pinned(None));

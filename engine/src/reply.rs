@@ -431,6 +431,7 @@ impl Engine {
     pub(crate) fn pop_front(&mut self, key: Key) -> Option<Pending> {
         let upstream = self.upstreams.get_mut(key)?;
         let front = upstream.queue.pop_front()?;
+        upstream.unit_refused = false;
         upstream.requests.release(front.len as usize, &mut self.buffers);
         let micros = self.now.since(front.at).as_micros() as u64;
         let counts = &mut self.pools[upstream.pool].nodes[upstream.node].counts;

@@ -105,9 +105,8 @@ impl Engine {
         let mut waits = false;
         for name in call.rest() {
             let place = (space, Box::from(name));
-            let is_known = hub.topics.contains_key(&place);
             let topic = hub.topics.entry(place).or_default();
-            if !is_known {
+            if !std::mem::replace(&mut topic.is_asked, true) {
                 news.push_back(name.into());
             }
             if !topic.is_confirmed && !waits {
@@ -269,12 +268,16 @@ impl Engine {
         let upstream = self.open(pool, node, &standing, Sharing::Hub(index));
         self.pools[pool].nodes[node].counts.pinned += 1;
         self.pools[pool].hubs[index].upstream = Some(upstream);
+        self.ask_for_missing(pool, index);
+        Ok(())
+    }
+
+    fn ask_for_missing(&mut self, pool: usize, index: usize) {
         for space in Space::ALL {
             for names in self.pools[pool].hubs[index].portions(space) {
                 self.ask_hub(pool, index, space, true, names);
             }
         }
-        Ok(())
     }
 
     /// Subscribes to these, or ends it, if there is a connection.
@@ -309,7 +312,10 @@ impl Engine {
         let mut misses = false;
         for index in 0..self.pools[pool].hubs.len() {
             if self.pools[pool].hubs[index].is_wanted() {
-                misses |= self.connect_hub(pool, index).is_err();
+                match self.connect_hub(pool, index) {
+                    Ok(()) => self.ask_for_missing(pool, index),
+                    Err(_) => misses = true,
+                }
             }
         }
         if misses {
@@ -425,6 +431,9 @@ impl Engine {
                         client.special_mut().hub_error = Some(value.to_vec());
                         self.queue(key);
                     }
+                }
+                if self.pools[pool].hubs[index].misses() {
+                    self.restore_hubs_after(pool, REFUSED_WAIT);
                 }
             }
             PubSubValue::Reply => {}

@@ -141,7 +141,12 @@ impl Engine {
             upstream.waiters.push(key);
             return Ok(None);
         }
-        let own = self.upstreams.get(pinned).ok_or(NoWay::NoNode)?;
+        let own = self.upstreams.get_mut(pinned).ok_or(NoWay::NoNode)?;
+        if own.retired {
+            // It goes when what was sent is answered; then both are had at another node.
+            own.waiters.push(key);
+            return Ok(None);
+        }
         let (pool, node, login) = (own.pool, own.node, own.standing.login.clone());
         self.make_room_for_pin(pool)?;
         let standing = Standing { protocol: Protocol::Resp3, login, ..Standing::default() };

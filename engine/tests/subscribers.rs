@@ -2,8 +2,10 @@
 
 mod scene;
 
+use config::Mode;
+use engine::{Caller, Gone};
 use scene::Scene;
-use topology::NodeId;
+use topology::{NodeId, PoolId, Role};
 
 const HELLO: &[u8] = b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
 const GREETING: &[u8] = b"%1\r\n$5\r\nproto\r\n:3\r\n";
@@ -99,4 +101,34 @@ fn what_reads_like_a_message_is_a_reply_in_resp3() {
     scene.turn(60, |scene| scene.client_sends(LRANGE));
     scene.turn(70, |scene| scene.node_answers(LRANGE, reply));
     nothing_else_happens(scene, reply);
+}
+
+/// Its receiver would have been opened at a node that gets nothing new.
+#[test]
+fn tracking_is_redirected_once_the_connection_is_where_it_stays() {
+    let mut scene = subscriber_in_resp3();
+    scene.engine.accept(PoolId(0), Mode::Split, Caller::unknown());
+    scene.turn(60, |scene| scene.client_sends(PING));
+    let own = scene.sent.as_ref().map(|(conn, _)| *conn).unwrap();
+    scene.turn(70, |scene| scene.node_answers(PING, b"+PONG\r\n"));
+    scene.turn(80, |scene| scene.engine.closed(own, Gone::Closed));
+    scene.turn(90, |scene| scene.publish(Some(NodeId(0)), 85));
+    scene.turn(100, |scene| scene.node_answers(HELLO, GREETING));
+    let (own, sent) = scene.sent.take().unwrap();
+    assert_eq!(sent, SUBSCRIBE, "it is subscribed again");
+    scene.turn(110, |scene| {
+        scene.publish_shard(105, |shard| {
+            shard.primary = None;
+            shard.nodes[0].role = Role::Replica;
+        });
+    });
+    scene.turn(120, |scene| scene.client_sends(b"CLIENT TRACKING ON REDIRECT 2\r\n"));
+    assert_eq!(scene.sent, None, "the connection is about to end");
+    scene.turn(130, |scene| {
+        scene.engine.received(own, b">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    });
+    scene.turn(140, |scene| scene.publish(Some(NodeId(0)), 135));
+    // Its own connection is opened again, and then the receiver.
+    let receiver = [HELLO, b"*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n"].concat();
+    assert_eq!(scene.sent.map(|(_, sent)| sent), Some(receiver));
 }
