@@ -42,20 +42,16 @@ impl<'a> Neighbours<'a> {
 
 /// The texts that name pools, right or wrong.
 fn targets_of(route: &Node) -> impl Iterator<Item = &str> {
-    let text = |field: &Field| matches!(&field.node.value, Value::Text(_));
     let fields = fields_of(route);
-    let mirror = fields.iter().filter(|field| field.key == routes::MIRROR.key);
-    let mirrored = mirror
+    let own =
+        fields.iter().filter(|field| [routes::POOL.key, routes::READS.key].contains(&&*field.key));
+    let mirrors = fields.iter().filter(|field| field.key == routes::MIRROR.key);
+    let mirrored = mirrors
         .flat_map(|field| fields_of(&field.node))
         .filter(|field| field.key == routes::MIRROR_POOL.key);
-    let own = fields
-        .iter()
-        .filter(|field| field.key == routes::POOL.key || field.key == routes::READS.key);
-    own.chain(mirrored).filter(move |field| text(field)).filter_map(|field| {
-        match &field.node.value {
-            Value::Text(text) => Some(text.as_str()),
-            _ => None,
-        }
+    own.chain(mirrored).filter_map(|field| match &field.node.value {
+        Value::Text(text) => Some(text.as_str()),
+        _ => None,
     })
 }
 

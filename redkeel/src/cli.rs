@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// One address in front of a Redis or Valkey primary and its replicas.
 ///
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Check a configuration file and print what is wrong with it
     Check(CheckArgs),
+    /// Print the configuration of another proxy as one of Redkeel's
+    Import(ImportArgs),
     /// Say where a command would go, without sending anything
     Explain(ExplainArgs),
     /// Show the pools and nodes of a running proxy
@@ -87,6 +89,48 @@ pub(crate) struct CheckArgs {
     /// The configuration file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  redkeel import nutcracker /etc/nutcracker.yml > redkeel.toml && redkeel check redkeel.toml
+  redkeel import haproxy /etc/haproxy/haproxy.cfg > redkeel.toml
+
+The file is printed with comments on what was decided; stderr lists each directive that it could not carry
+over, with its line. docs/importing.md tells more.
+
+Exit codes: 0 if a file was printed, whatever is left over; 64 if there is nothing to print.")]
+pub(crate) struct ImportArgs {
+    /// Whose configuration it is
+    #[arg(value_enum)]
+    pub(crate) format: ImportFormat,
+    /// Its configuration file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// HAProxy: proxies in TCP mode before Redis
+    Haproxy,
+    /// twemproxy: every key stays where it is
+    Nutcracker,
+    /// Envoy: `redis_proxy` filters and their clusters, in YAML or JSON
+    Envoy,
+    /// predixy, with the files that it includes
+    Predixy,
+}
+
+impl From<ImportFormat> for import::Format {
+    fn from(format: ImportFormat) -> Self {
+        match format {
+            ImportFormat::Haproxy => Self::Haproxy,
+            ImportFormat::Nutcracker => Self::Nutcracker,
+            ImportFormat::Envoy => Self::Envoy,
+            ImportFormat::Predixy => Self::Predixy,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod descriptors;
 mod explain;
 mod failure;
 mod http;
+mod import;
 mod logging;
 mod output;
 mod run;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => failure::catching_panics(|| run::run(&args)),
         Command::Check(args) => check::check(&args),
+        Command::Import(args) => import::import(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Status(args) => status::status(&args),
         Command::Switchover(args) => switchover::switchover(&args),

@@ -74,6 +74,7 @@ fn help_goes_to_stdout_and_has_an_example() {
         &["--help"][..],
         &["run", "--help"],
         &["check", "--help"],
+        &["import", "--help"],
         &["explain", "--help"],
         &["status", "--help"],
         &["switchover", "--help"],
@@ -101,6 +102,8 @@ fn bad_usage_exits_with_64_and_says_what_to_do() {
         (&["run", "--listen", "127.0.0.1:0", "--servers", "a:1", "--workers", "0"], "--workers"),
         (&["run", "--listen", "127.0.0.1:0", "--servers", "a:1", "--drain-timeout", "5"], "5s"),
         (&["check"], "<FILE>"),
+        (&["import", "nginx", "x.conf"], "[possible values: haproxy, nutcracker, envoy, predixy]"),
+        (&["import", "haproxy", "/nowhere/x.cfg"], "cannot read the file /nowhere/x.cfg"),
         (&["explain"], "<COMMAND>..."),
         (&["status", "--admin", "nowhere"], "--admin \"nowhere\" is no address"),
     ] {
@@ -265,7 +268,7 @@ fn the_manuals_page_of_the_command_line_is_what_help_prints() {
     let mut text = format!(
         "{written}{START}: `UPDATE_DOCS=1 cargo test -p redkeel` writes what follows. -->\n"
     );
-    for command in ["run", "check", "explain", "status", "switchover"] {
+    for command in ["run", "check", "import", "explain", "status", "switchover"] {
         let help = redkeel(&[command, "--help"]).stdout;
         text += &format!("\n## `redkeel {command}`\n\n```text\n{}\n```\n", help.trim_end());
     }

@@ -194,7 +194,7 @@ pub(crate) static ON_SHARD_DOWN: Setting<Choice<WhenDown>> = Setting {
     meaning: "What becomes of the keys of a shard that is down.",
     more: "A shard is down when none of its nodes answers; while a replica does, its failover is waited for. When that is so, and when \
            it is back, is found out by probes (`fall` and `rise` of `health`), never by a client's error: `fall` is twemproxy's \
-           `server_failure_limit`, `down_interval` its `server_retry_timeout`.",
+           `server_failure_limit`; its `server_retry_timeout` has no counterpart, as trying again costs nobody anything.",
 };
 
 pub(crate) static MIN_SHARDS: Setting<Integers<usize>> = Setting {
