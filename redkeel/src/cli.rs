@@ -95,6 +95,7 @@ Examples:
   redkeel explain -c /etc/redkeel.toml SET user:1 x
   redkeel explain BLPOP queue 0
 
+Of a pool with shards or routes: also which shard, by which route, hash and point, or how it is split.
 Without a file: for a pool with the default options, in each mode.")]
 pub(crate) struct ExplainArgs {
     /// The configuration file
