@@ -67,13 +67,14 @@ use topology::{Handshake, PeerMail, PoolId, Snapshot, Time, WorkerCounts};
 use crate::buffer::BufferPool;
 use crate::client::Client;
 use crate::dispatch::Request;
-use crate::front::{Front, Side, Territory};
+use crate::front::{Front, Side};
 use crate::pool::Pool;
 use crate::slots::{Key, Slots};
 use crate::timers::Timers;
 use crate::upstream::Upstream;
 
 pub use conn::{Action, Caller, ConnId, Gone, TurnedAway};
+pub use front::{Located, Territory, View};
 pub use session::LoginFailures;
 
 /// One worker's data plane.

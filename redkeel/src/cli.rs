@@ -139,6 +139,7 @@ Examples:
   redkeel explain -c /etc/redkeel.toml SET user:1 x
   redkeel explain BLPOP queue 0
 
+Of a pool with shards or routes: also which shard, by which route, hash and point, or how it is split.
 Without a file: for a pool with the default options, in each mode.")]
 pub(crate) struct ExplainArgs {
     /// The configuration file
@@ -173,6 +174,7 @@ pub(crate) struct StatusArgs {
 Examples:
   redkeel switchover main
   redkeel switchover main --to 10.0.0.2:6379
+  redkeel switchover main/shard1
 
 Writes are held in the proxy for some milliseconds, the primary hands over, the other replicas follow the new
 one. Where it does not come about, the primary is who it was. Where the pool's nodes come from Sentinels, these choose
@@ -180,7 +182,7 @@ and promote the new one; --to can then name only the one that they can choose.
 
 Exit codes: 0 if it is done, 64 for bad usage, 1 if it is not done; stderr says why.")]
 pub(crate) struct SwitchoverArgs {
-    /// The pool, as the configuration names it
+    /// The pool, as the configuration names it; of a pool with shards POOL/SHARD
     #[arg(value_name = "POOL")]
     pub(crate) pool: String,
     /// The replica that becomes the primary [default: the one that is least behind, or that

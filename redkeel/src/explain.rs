@@ -3,6 +3,8 @@
 //! The way is what `session::classify` says, which is what the data plane asks for each command;
 //! this module only puts it into words.
 
+mod shards;
+
 use std::os::unix::ffi::OsStrExt;
 
 use commands::Command;
@@ -11,6 +13,7 @@ use resp::RequestScanner;
 use session::{Access, Call, Local, PinReason, Rejection, Rules, Target, Way};
 use topology::LearnedCommands;
 
+use self::shards::Groups;
 use crate::cli::ExplainArgs;
 use crate::failure::Failure;
 use crate::output::print;
@@ -63,6 +66,7 @@ impl Line {
 
     fn explain(&self, config: &Config) -> String {
         let mut text = String::new();
+        let groups = Groups::of(config);
         for pool in &config.pools {
             for listener in &pool.listeners {
                 text += &format!(
@@ -71,13 +75,13 @@ impl Line {
                     listener.address,
                     listener.mode.as_str()
                 );
-                text += &self.at(pool, listener.mode);
+                text += &self.at(pool, listener.mode, &groups);
             }
         }
         text
     }
 
-    fn at(&self, pool: &Pool, mode: Mode) -> String {
+    fn at(&self, pool: &Pool, mode: Mode, groups: &Groups) -> String {
         if let Mode::Tcp(role) = mode {
             let node = match role {
                 TcpRole::Primary => "the primary",
@@ -91,30 +95,44 @@ impl Line {
         let learned = LearnedCommands::new();
         let rules = Rules { mode, refuse: &pool.refuse, learned: &learned, access: Access::Open };
         let (way, command) = session::classify(self.call(), &rules);
-        match way {
-            Way::Lane { target, repeatable, opaque } => {
-                let repeat = Repeat { call: self.call(), command, pool, repeatable };
-                field("goes to", &place(target, pool))
-                    + &field("travels", "over a shared connection (lane)")
-                    + &field("if lost", &repeat.text())
-                    + &field("if refused", if_refused(opaque))
-            }
-            Way::Everywhere => {
-                let first = if mode == Mode::Read { Target::Reads } else { Target::Primary };
-                let text =
-                    format!("every node; the client gets the reply of {}", place(first, pool));
-                field("goes to", &text) + &field("travels", "over shared connections (lanes)")
-            }
-            Way::Pinned { target, reason } => {
-                let travels =
-                    format!("over a connection of the client's own: {}", pin_text(reason));
-                field("goes to", &place(target, pool))
-                    + &field("travels", &travels)
-                    + &field("if lost", lost_text(reason))
-            }
-            Way::Local(local) => field("answered", local_text(local, pool)),
-            Way::Reject(rejection) => field("refused", rejection_text(rejection)),
+        groups
+            .explain(pool, mode, self.call(), way, command)
+            .unwrap_or_else(|| travels(self.call(), command, mode, way, pool, ""))
+    }
+}
+
+/// How a command goes to the nodes of a pool with one group; `group` stands before what is said of the node.
+fn travels(
+    call: Call<'_>,
+    command: Option<&'static Command>,
+    mode: Mode,
+    way: Way,
+    pool: &Pool,
+    group: &str,
+) -> String {
+    let node = |target| format!("{group}{}", place(target, pool));
+    match way {
+        Way::Lane { target, repeatable, opaque } => {
+            let repeat = Repeat { call, command, pool, repeatable };
+            field("goes to", &node(target))
+                + &field("travels", "over a shared connection (lane)")
+                + &field("if lost", &repeat.text())
+                + &field("if refused", if_refused(opaque))
         }
+        Way::Everywhere => {
+            let first = if mode == Mode::Read { Target::Reads } else { Target::Primary };
+            let text =
+                format!("{group}every node; the client gets the reply of {}", place(first, pool));
+            field("goes to", &text) + &field("travels", "over shared connections (lanes)")
+        }
+        Way::Pinned { target, reason } => {
+            let travels = format!("over a connection of the client's own: {}", pin_text(reason));
+            field("goes to", &node(target))
+                + &field("travels", &travels)
+                + &field("if lost", lost_text(reason))
+        }
+        Way::Local(local) => field("answered", local_text(local, pool)),
+        Way::Reject(rejection) => field("refused", rejection_text(rejection)),
     }
 }
 

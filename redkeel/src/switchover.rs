@@ -20,13 +20,13 @@ const UNAUTHORIZED: u16 = 401;
 
 /// Orders it, waits for its end and prints that.
 pub(crate) fn switchover(args: &SwitchoverArgs) -> Result<(), Failure> {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if args.pool.is_empty() || !args.pool.bytes().all(is_name) {
+    // Of a shard too, `POOL/SHARD`, whose name may be an address.
+    if args.pool.is_empty() || !args.pool.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Failure::usage(anyhow!("{:?} is no name of a pool", args.pool)));
     }
     let endpoint = endpoint(args.admin.clone(), std::env::var("REDKEEL_ADMIN").ok())?;
     let token = token(args.token_file.as_deref())?;
-    let path = format!("/api/v1/pools/{}/switchover", args.pool);
+    let path = format!("/api/v1/pools/{}/switchover", in_path(&args.pool));
     let wish = serde_json::json!({ "to": args.to });
     let answer = http::post(&endpoint, &path, &wish.to_string(), token.as_deref(), PATIENCE);
     let Answer { code, body } = answer.with_context(|| {
@@ -55,6 +55,17 @@ pub(crate) fn switchover(args: &SwitchoverArgs) -> Result<(), Failure> {
             Err(anyhow!("switchover of pool {} {}: {why}", answer.pool, answer.result).into())
         }
     }
+}
+
+/// As one segment of a path (RFC 3986, 2.3: what is unreserved stands for itself).
+fn in_path(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'-' | b'_' | b'.' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// From the file, else from the environment; none where there is neither.
@@ -103,4 +114,15 @@ fn text(answer: &SwitchoverAnswer) -> String {
         line(format!("  note: {note}"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shards_name_is_one_segment() {
+        assert_eq!(in_path("main_1-a.b"), "main_1-a.b");
+        assert_eq!(in_path("main/[::1]:6379"), "main%2F%5B%3A%3A1%5D%3A6379");
+    }
 }

@@ -182,6 +182,85 @@ fn explain_tells_each_way_a_command_can_go() {
     golden("tests/golden/explain.txt", &text);
 }
 
+/// Shards, and routes to pools that have some or none.
+const SHARDED: &str = r#"
+[pool.main]
+listen = ["127.0.0.1:6379", { address = "127.0.0.1:6380", mode = "read" }]
+shards = { servers = ["10.0.0.1:6379:1 s1", { name = "s2", servers = ["10.0.0.2:6379", "10.0.0.3:6379"] }] }
+reads  = "replica"
+
+[[pool.main.routes]]
+prefix = "session:"
+pool   = "sessions"
+mirror = { pool = "shadow", share = "2.5%" }
+
+[[pool.main.routes]]
+prefix = "moving:"
+pool   = "sessions"
+reads  = "main"
+
+[pool.sessions]
+servers = ["10.0.1.1:6379"]
+retry_writes = "idempotent"
+
+[pool.shadow.shards]
+distribution  = "maglev"
+on_shard_down = "rehash"
+servers       = ["10.0.2.1:6379", "10.0.2.2:6379"]
+
+[pool.caches]
+listen = "127.0.0.1:6381"
+shards = { distribution = "slots", on_shard_down = "rehash", servers = ["10.0.3.1:6379", "10.0.3.2:6379"] }
+
+"#;
+
+const DRAWN: &str = r#"
+[pool.drawn]
+listen = "127.0.0.1:6379"
+shards = { distribution = "random", servers = ["10.0.0.1:6379", "10.0.0.2:6379"] }
+"#;
+
+#[test]
+fn explain_tells_which_shard_a_command_goes_to() {
+    let sharded = Scratch::new("explain-shards.toml", SHARDED);
+    let drawn = Scratch::new("explain-drawn.toml", DRAWN);
+    let mut text = String::new();
+    for command in [
+        "GET user:1",
+        "GET {user:1}:name",
+        "SET session:1 x",
+        "GET moving:1",
+        "MGET a b session:1 a",
+        "MSET a 1 b 2",
+        "RENAME a b",
+        "EVAL script 0",
+        "PING",
+        "DBSIZE",
+        "SCAN 7",
+        "WAIT 1 100",
+        "MONITOR",
+        "SUBSCRIBE news",
+        "PSUBSCRIBE news*",
+        "PUBLISH news hello",
+        "MULTI",
+        "WATCH a",
+        "BLPOP queue 0",
+        "SCRIPT LOAD x",
+        "SELECT 1",
+        "INFO",
+        "JSON.GET doc",
+        "PSYNC ? -1",
+    ] {
+        let file = if text.is_empty() { &drawn } else { &sharded };
+        let mut arguments = vec!["explain", "-c", file.path()];
+        arguments.extend(command.split(' '));
+        let outcome = redkeel(&arguments);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+        text += &format!("$ redkeel explain -c redkeel.toml {command}\n{}\n", outcome.stdout);
+    }
+    golden("tests/golden/explain-shards.txt", &text);
+}
+
 #[test]
 fn explain_needs_no_file() {
     let outcome = redkeel(&["explain", "GET", "-k"]);

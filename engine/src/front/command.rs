@@ -302,7 +302,11 @@ impl Engine {
             Ok(ClientCommand::Clients(_) | ClientCommand::Reply(_)) if !self.is_alone(key) => {
                 Step::Wait
             }
-            _ => self.local(key, call, bytes, Local::Client),
+            _ => {
+                let step = self.local(key, call, bytes, Local::Client);
+                self.describe_legs(key);
+                step
+            }
         }
     }
 

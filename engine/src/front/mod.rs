@@ -21,7 +21,7 @@ use resp::ReplyScanner;
 
 pub(crate) use legs::{Lane, Leg};
 pub(crate) use owed::{Confirming, Merging, Owed, Owing};
-pub(crate) use territory::Territory;
+pub use territory::{Located, Territory, View};
 pub(crate) use transaction::Block;
 
 use crate::dispatch::Request;

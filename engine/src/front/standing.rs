@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use config::Auth;
-use session::{Call, Local, Login, Standing, parse_hello};
+use session::{Call, Conversation, Local, Login, Standing, parse_hello};
 
 use crate::Engine;
 use crate::client::Client;
@@ -97,6 +97,19 @@ impl Engine {
             // A connection of its own is set up again as what the client is now.
             if client.bound.is_some_and(|bound| bound.pinned) {
                 self.drop_pin(other);
+            }
+        }
+    }
+
+    /// What a client has said of itself, its legs say too: SELECT and HELLO take it from one of them.
+    pub(crate) fn describe_legs(&mut self, key: Key) {
+        let Some(talk) = self.clients.get(key).map(|client| client.talk.clone()) else {
+            return;
+        };
+        for leg in self.legs_of(key) {
+            if let Some(leg) = self.clients.get_mut(leg) {
+                let standing = Rc::clone(&leg.talk.standing);
+                leg.talk = Conversation { who: leg.talk.who, standing, ..talk.clone() };
             }
         }
     }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use config::{Mirrored, OnShardDown, RouteTarget, Shards, Source};
-use routing::{Distribution, Member, Ring};
+use routing::{Distribution, Member, Placed, Ring, Sharding};
 use session::shards::Layout;
 use topology::Health;
 
 use crate::pool::Pool;
 
-/// Where a pool's commands may go.
+/// Where a pool's commands may go. The same for all workers, as long as the same shards are up.
 #[derive(Debug)]
-pub(crate) struct Territory {
+pub struct Territory {
     /// The groups, by their indices in the engine. What a command to all shards reaches stands first.
     pub(crate) groups: Vec<usize>,
     /// What they are called.
@@ -32,6 +32,8 @@ pub(crate) struct Territory {
 /// The groups of one pool.
 #[derive(Debug)]
 struct Area {
+    /// What the pool is called.
+    pool: Box<str>,
     /// Places in the territory.
     places: Vec<usize>,
     ring: Option<Rings>,
@@ -75,9 +77,22 @@ impl Mirror {
     }
 }
 
+/// Where a key is, and how it got there.
+#[derive(Clone, Debug)]
+pub struct Located<'a> {
+    /// The beginning by which a route took it; `None`: no route did.
+    pub route: Option<&'a [u8]>,
+    /// The pool that it went to.
+    pub pool: &'a str,
+    /// The group of that pool that has it.
+    pub group: &'a str,
+    /// How the ring chose that group; `None`: the pool has but one.
+    pub placed: Option<(&'a Sharding, Placed)>,
+}
+
 /// The territory as commands of one kind see it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct View<'a> {
+pub struct View<'a> {
     territory: &'a Territory,
     sight: Sight,
 }
@@ -90,15 +105,34 @@ enum Sight {
     Area(usize),
 }
 
-impl Layout for View<'_> {
-    fn shard(&self, key: &[u8]) -> usize {
-        let area = match (self.sight, self.territory.route(key)) {
+impl<'a> View<'a> {
+    fn area(&self, key: &[u8]) -> Option<usize> {
+        match (self.sight, self.territory.route(key)) {
             (Sight::Area(area), _) => Some(area),
             (Sight::Reads, Some(route)) => Some(route.reads),
             (Sight::Writes, Some(route)) => Some(route.writes),
             (_, None) => self.territory.own,
-        };
-        area.map_or(0, |area| self.territory.place(area, key))
+        }
+    }
+
+    /// Where a key is, with the reasons. With [`Distribution::Random`] the group is one of many.
+    pub fn locate(&self, key: &[u8]) -> Option<Located<'a>> {
+        let territory = self.territory;
+        let area = territory.areas.get(self.area(key)?)?;
+        let placed = area.ring.as_ref().map(|rings| (rings, rings.ring.explain(key)));
+        let member = placed.as_ref().map_or(0, |(_, placed)| placed.shard);
+        Some(Located {
+            route: territory.route(key).map(|route| &*route.prefix),
+            pool: &area.pool,
+            group: territory.name(*area.places.get(member)?),
+            placed: placed.map(|(rings, placed)| (&rings.settings.sharding, placed)),
+        })
+    }
+}
+
+impl Layout for View<'_> {
+    fn shard(&self, key: &[u8]) -> usize {
+        self.area(key).map_or(0, |area| self.territory.place(area, key))
     }
 
     fn splits_msetnx(&self) -> bool {
@@ -108,7 +142,7 @@ impl Layout for View<'_> {
 
 impl Territory {
     /// That of a pool with shards or routes; `None`: it has one group, its own nodes. `pools`: all there are.
-    pub(crate) fn of(pool: &config::Pool, pools: &[Arc<config::Pool>]) -> Option<Self> {
+    pub fn of(pool: &config::Pool, pools: &[Arc<config::Pool>]) -> Option<Self> {
         if !pool.is_front() {
             return None;
         }
@@ -193,7 +227,7 @@ impl Territory {
                 None
             }
         };
-        self.areas.push(Area { places, ring });
+        self.areas.push(Area { pool: name.into(), places, ring });
         Some(self.areas.len() - 1)
     }
 
@@ -216,8 +250,23 @@ impl Territory {
     }
 
     /// As commands see it that only read, or others.
-    pub(crate) fn view(&self, reads: bool) -> View<'_> {
+    pub fn view(&self, reads: bool) -> View<'_> {
         View { territory: self, sight: if reads { Sight::Reads } else { Sight::Writes } }
+    }
+
+    /// What the group at this place is called.
+    pub fn name(&self, place: usize) -> &str {
+        self.names.get(place).map_or("", |name| &**name)
+    }
+
+    /// What the groups are called that a command to all shards reaches.
+    pub fn shards(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().take(self.shards).map(|name| &**name)
+    }
+
+    /// Where what is mirrored of commands with this key goes.
+    pub fn locate_mirrored(&self, key: &[u8]) -> Option<Located<'_>> {
+        self.mirror(key)?.1.locate(key)
     }
 
     /// What another pool gets of commands with this key, and how its keys are laid out.

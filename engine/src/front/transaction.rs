@@ -265,7 +265,7 @@ impl Engine {
             let text = session::error(
                 ErrorKind::CrossShard,
                 format_args!(
-                    "a transaction of pool {} runs on one shard: this one on {bound}, and the command has keys of {own}",
+                    "a transaction of pool {} runs on one shard: this one on {bound}, and the command has keys of {own} (a hash tag keeps keys together)",
                     self.pool_name(key)
                 ),
             );

@@ -1,18 +1,18 @@
-// BullMQ moving jobs: bullmq.js HOST PORT. Says "half" when half of them are done, so that the caller can do something
-// to the servers; exits with 0 when each job was done, with its result.
+// BullMQ moving jobs: bullmq.js HOST PORT [PREFIX]. Says "half" when half of them are done, so that the caller can do something
+// to the servers; exits with 0 when each job was done, with its result. PREFIX is what its keys begin with.
 "use strict";
 
 const assert = require("node:assert/strict");
 const { Queue, QueueEvents, Worker } = require("bullmq");
 
-const [host, port] = process.argv.slice(2);
+const [host, port, prefix = "bull"] = process.argv.slice(2);
 const connection = { host, port: Number(port) };
 const JOBS = 400;
 
 async function main() {
   const done = new Map();
-  const queue = new Queue("work", { connection });
-  const events = new QueueEvents("work", { connection });
+  const queue = new Queue("work", { connection, prefix });
+  const events = new QueueEvents("work", { connection, prefix });
   await events.waitUntilReady();
   const worker = new Worker(
     "work",
@@ -23,7 +23,7 @@ async function main() {
       done.set(job.data.number, (done.get(job.data.number) ?? 0) + 1);
       return job.data.number * 2;
     },
-    { connection, concurrency: 4 },
+    { connection, prefix, concurrency: 4 },
   );
   // Each job that is waited for listens to both.
   for (const part of [queue, events]) part.setMaxListeners(0);

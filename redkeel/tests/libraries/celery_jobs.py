@@ -1,5 +1,6 @@
-"""Celery moving jobs: celery_jobs.py HOST PORT. Says "half" when half of them are done, so that the caller can do something
-to the servers; exits with 0 when each job was done, with its result."""
+"""Celery moving jobs: celery_jobs.py HOST PORT [BROKER RESULTS]. Says "half" when half of them are done, so that the caller can
+do something to the servers; exits with 0 when each job was done, with its result. BROKER and RESULTS are what the keys
+of either begin with."""
 
 import multiprocessing
 import sys
@@ -7,13 +8,16 @@ import time
 
 from celery import Celery, chain, group
 
-HOST, PORT = sys.argv[1], sys.argv[2]
+HOST, PORT, *PREFIXES = sys.argv[1:]
 URL = f"redis://{HOST}:{PORT}/0"
 JOBS = 200
 
 app = Celery("jobs", broker=URL, backend=URL)
 app.conf.worker_hijack_root_logger = False
 app.conf.broker_connection_retry_on_startup = True
+if PREFIXES:
+    app.conf.broker_transport_options = {"global_keyprefix": PREFIXES[0]}
+    app.conf.result_backend_transport_options = {"global_keyprefix": PREFIXES[1]}
 
 
 @app.task

@@ -38,18 +38,6 @@ impl Fleet {
         }
     }
 
-    /// Writes each key to the server that `server_of` names.
-    pub(crate) fn write(&mut self, keys: &[Vec<u8>], server_of: impl Fn(&[u8]) -> usize) {
-        for (server, client) in self.clients.iter_mut().enumerate() {
-            let own = keys.iter().filter(|key| server_of(key) == server);
-            let own: Vec<Vec<u8>> = own.cloned().collect();
-            match client {
-                Some(client) => write(client, &own),
-                None => assert_eq!(own.len(), 0, "a server that is lost has no keys"),
-            }
-        }
-    }
-
     /// Each key is on the server that `server_of` names, and no server has any other. `explain` says how a key got there.
     #[track_caller]
     pub(crate) fn expect(
@@ -82,7 +70,15 @@ impl Fleet {
 
 /// Writes all keys through the proxy at this address.
 pub(crate) fn write_through(proxy: &Address, keys: &[Vec<u8>]) {
-    write(&mut Client::connect(proxy), keys);
+    let mut client = Client::connect(proxy);
+    for batch in keys.chunks(BATCH) {
+        let values: Vec<Vec<u8>> = batch.iter().map(|key| value_of(key)).collect();
+        let commands = std::iter::zip(batch, &values)
+            .map(|(key, value)| [b"SET", key.as_slice(), value.as_slice()]);
+        for (key, reply) in std::iter::zip(batch, client.pipeline(commands)) {
+            assert_eq!(reply, simple("OK"), "{}", key.escape_ascii());
+        }
+    }
 }
 
 /// All keys are found through the proxy at this address.
@@ -93,17 +89,6 @@ pub(crate) fn find_through(proxy: &Address, keys: &[Vec<u8>]) {
         let replies = client.pipeline(batch.iter().map(|key| [b"GET", key.as_slice()]));
         for (key, reply) in std::iter::zip(batch, replies) {
             assert_eq!(reply, bulk(value_of(key)), "{}", key.escape_ascii());
-        }
-    }
-}
-
-fn write(client: &mut Client, keys: &[Vec<u8>]) {
-    for batch in keys.chunks(BATCH) {
-        let values: Vec<Vec<u8>> = batch.iter().map(|key| value_of(key)).collect();
-        let commands = std::iter::zip(batch, &values)
-            .map(|(key, value)| [b"SET", key.as_slice(), value.as_slice()]);
-        for (key, reply) in std::iter::zip(batch, client.pipeline(commands)) {
-            assert_eq!(reply, simple("OK"), "{}", key.escape_ascii());
         }
     }
 }

@@ -6,6 +6,7 @@ use testkit::{Client, Peer, Port};
 use crate::fleet::{Fleet, SERVERS, find_through, write_through};
 use crate::keys::keys;
 use crate::pool::{Pool, Shard, named, unnamed};
+use crate::through::redkeel;
 
 /// In all, over every pool.
 const KEYS: usize = 100_000;
@@ -50,7 +51,8 @@ fn keys_are_where_twemproxy_has_them() {
     let mut fleet = Fleet::start();
     let pools = pools();
     let (_nutcracker, ports) = nutcracker(&pools, &fleet, "");
-    for ((seed, pool), port) in (0..).zip(&pools).zip(&ports) {
+    let (_redkeel, redkeels) = redkeel(pools.iter(), &fleet, "");
+    for (((seed, pool), port), redkeel) in (0..).zip(&pools).zip(&ports).zip(&redkeels) {
         let keys = keys(seed, KEYS.div_ceil(pools.len()), pool.sharding.hash_tag);
         let proxy = port.address().parse().unwrap();
         let ring = pool.ring(&fleet, &[]);
@@ -60,8 +62,11 @@ fn keys_are_where_twemproxy_has_them() {
         write_through(&proxy, &keys);
         fleet.expect(&keys, server_of, |key| pool.explain(&ring, key));
 
+        find_through(redkeel, &keys);
+
         fleet.clear();
-        fleet.write(&keys, server_of);
+        write_through(redkeel, &keys);
+        fleet.expect(&keys, server_of, |key| pool.explain(&ring, key));
         find_through(&proxy, &keys);
     }
 }
@@ -79,7 +84,10 @@ fn keys_are_where_twemproxy_has_them_without_an_ejected_server() {
         "  auto_eject_hosts: true\n  server_failure_limit: 1\n  server_retry_timeout: 600000\n",
     );
     fleet.lose(DEAD);
-    for ((seed, pool), port) in (0..).zip(&pools).zip(&ports) {
+    let (mut process, redkeels) = redkeel(pools.iter(), &fleet, "on_shard_down = \"rehash\"\n");
+    process.expect_log("is down");
+    process.expect_log("writes are held");
+    for (((seed, pool), port), redkeel) in (0..).zip(&pools).zip(&ports).zip(&redkeels) {
         let proxy = port.address().parse().unwrap();
         let keys = keys(seed, 2_000, pool.sharding.hash_tag);
         let (whole, ring) = (pool.ring(&fleet, &[]), pool.ring(&fleet, &[DEAD]));
@@ -98,6 +106,11 @@ fn keys_are_where_twemproxy_has_them_without_an_ejected_server() {
 
         fleet.clear();
         write_through(&proxy, &keys);
+        fleet.expect(&keys, server_of, |key| pool.explain(&ring, key));
+        find_through(redkeel, &keys);
+
+        fleet.clear();
+        write_through(redkeel, &keys);
         fleet.expect(&keys, server_of, |key| pool.explain(&ring, key));
     }
 }

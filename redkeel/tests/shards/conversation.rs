@@ -36,6 +36,19 @@ fn select_and_hello_hold_for_all_shards() {
 }
 
 #[test]
+fn a_name_outlives_select() {
+    let servers = servers(2);
+    let redkeel = sharded(&servers);
+    let mut client = redkeel.client();
+    key_of_each(&mut client, &servers);
+    assert_eq!(client.command(["CLIENT", "SETNAME", "me"]), simple("OK"));
+    assert_eq!(client.command(["SELECT", "3"]), simple("OK"));
+    assert_eq!(client.command(["CLIENT", "GETNAME"]), bulk("me"));
+    client.command(["HELLO", "2"]);
+    assert_eq!(client.command(["CLIENT", "GETNAME"]), bulk("me"));
+}
+
+#[test]
 fn replies_come_in_order_though_a_shard_is_slow() {
     let servers = servers(2);
     let redkeel = sharded(&servers);

@@ -8,6 +8,7 @@ mod failover;
 mod large;
 mod routes;
 mod subscriptions;
+mod switchover;
 mod transactions;
 
 #[path = "../scene/mod.rs"]

@@ -53,7 +53,7 @@ fn a_transaction_over_shards_is_refused_with_the_reason_and_nothing_of_it_runs()
         assert_eq!(replies[..2], [simple("OK"), simple("QUEUED")]);
         let error = error_text(&replies[2]).unwrap();
         let expected = "CROSSSHARD redkeel: a transaction of pool main runs on one shard: this one on main/s0, and \
-                        the command has keys of main/s1";
+                        the command has keys of main/s1 (a hash tag keeps keys together)";
         assert_eq!(error, expected);
         let error = error_text(&replies[3]).unwrap();
         assert_eq!(error, "EXECABORT Transaction discarded because of previous errors.");
