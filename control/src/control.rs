@@ -33,7 +33,9 @@ pub struct Control {
     version: u64,
     pools: Vec<Pool>,
     /// Pools without nodes of their own, and the groups that serve their clients, as indices of `pools`.
-    fronts: Vec<(usize, Vec<usize>)>,
+    fronts: Fronts,
+    rerouted: mpsc::Receiver<Fronts>,
+    rerouter: mpsc::Sender<Fronts>,
     ids: NodeIds,
     evidence: mpsc::Receiver<Evidence>,
     /// How many data-plane threads tell that they hold writes.
@@ -43,6 +45,9 @@ pub struct Control {
     /// Keeps the channel open where nobody has anything to tell.
     _evidence_sender: EvidenceSender,
 }
+
+/// Pools by their indices, each with those of its groups.
+type Fronts = Vec<(usize, Vec<usize>)>;
 
 impl Control {
     /// Publishes a first Snapshot, in which no node has been heard yet. `origin` is the start of the clock that all
@@ -62,8 +67,7 @@ impl Control {
             Pool::new(PoolId(id), pool, tls, resolver.clone(), &mut ids)
         };
         let pools = pools.map(pool).collect();
-        let fronts = (0..config.pools.len()).map(|front| (front, config.groups_of(front)));
-        let fronts = fronts.filter(|(_, groups)| !groups.is_empty()).collect();
+        let (rerouter, rerouted) = mpsc::channel(ORDERS);
         let (sender, evidence) = EvidenceSender::channel();
         let version = published.version();
         let _evidence_sender = sender.clone();
@@ -73,7 +77,9 @@ impl Control {
             published,
             version,
             pools,
-            fronts,
+            fronts: fronts(config),
+            rerouted,
+            rerouter,
             ids,
             evidence,
             workers: config.workers.max(1),
@@ -89,6 +95,13 @@ impl Control {
     pub fn switchovers(&self) -> SwitchoverDesk {
         let orders = self.order_sender.clone();
         Arc::new(move |order| orders.try_send(order).is_ok())
+    }
+
+    /// Where it is told that the pools' routes have changed, and nothing else of the configuration.
+    pub fn rerouter(&self) -> impl Fn(&Config) + Send + use<> {
+        let rerouter = self.rerouter.clone();
+        // A full channel holds newer ones that were not looked at yet; the next change brings them all.
+        move |config| _ = rerouter.try_send(fronts(config))
     }
 
     /// Probes, resolves and publishes until it is dropped.
@@ -115,6 +128,10 @@ impl Control {
                     for evidence in sightings.drain(..) {
                         self.heed(evidence);
                     }
+                }
+                Some(fronts) = self.rerouted.recv() => {
+                    self.fronts = fronts;
+                    self.publish();
                 }
                 Some(order) = self.orders.recv() => self.switch_over(order, &mut tasks),
                 Some(ended) = tasks.set.join_next() => pass_on_panic(ended),
@@ -199,6 +216,11 @@ fn pass_on_panic(ended: Result<(), JoinError>) {
     {
         panic::resume_unwind(error.into_panic());
     }
+}
+
+fn fronts(config: &Config) -> Fronts {
+    let fronts = (0..config.pools.len()).map(|front| (front, config.groups_of(front)));
+    fronts.filter(|(_, groups)| !groups.is_empty()).collect()
 }
 
 /// The view of a pool whose clients these groups serve.

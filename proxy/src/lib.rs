@@ -24,7 +24,7 @@ use engine::LoginFailures;
 use topology::{Evidence, Mail, PoolId, Published, Time, WorkerHandle, Workers};
 
 use crate::accept::Acceptor;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Letter, Mailbox};
 use crate::tls::Handshakers;
 use crate::worker::Worker;
 
@@ -130,6 +130,14 @@ impl Proxy {
     /// The workers, for whoever writes to them.
     pub fn workers(&self) -> Workers {
         self.mailboxes.iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn WorkerHandle>).collect()
+    }
+
+    /// Takes over the pools' routes; everything else of this configuration is as at the start.
+    pub fn reroute(&self, config: &Config) {
+        let pools: Vec<_> = config.pools.iter().cloned().map(Arc::new).collect();
+        for mailbox in &self.mailboxes {
+            mailbox.post(Letter::Routes(pools.clone()));
+        }
     }
 
     /// The addresses that are listened on, with the ports that the system chose where 0 was configured.

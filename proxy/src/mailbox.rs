@@ -1,5 +1,6 @@
 //! Letters to a worker.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{Caller, ConnId, Gone, TurnedAway};
@@ -22,6 +23,8 @@ pub(crate) enum Letter {
     NotShaken(PoolId),
     /// A connect over TLS has ended.
     Connected(ConnId, PoolId, Result<(Stream, Box<Session>), (Gone, Option<Handshake>)>),
+    /// The pools, with routes that may have changed.
+    Routes(Vec<Arc<config::Pool>>),
     /// From the control plane or the administration.
     Mail(Mail),
 }

@@ -501,6 +501,7 @@ impl Turner {
                 Letter::NotShaken(pool) => {
                     self.engine.count_client_handshake(pool, Handshake::Failed);
                 }
+                Letter::Routes(pools) => self.engine.reroute(&pools),
                 Letter::Connected(conn, pool, result) => self.connected(conn, pool, result),
                 // The asker may have given up waiting.
                 Letter::Mail(Mail::Counts(reply)) => {

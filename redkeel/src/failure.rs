@@ -34,6 +34,11 @@ impl Failure {
         Self { code: INTERNAL, text: line(&error.into()) }
     }
 
+    /// What there is to say.
+    pub(crate) fn text(&self) -> &str {
+        self.text.trim_end()
+    }
+
     /// Says what happened, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         complain(&self.text);

@@ -13,6 +13,7 @@ mod http;
 mod import;
 mod logging;
 mod output;
+mod reload;
 mod run;
 mod signals;
 mod source;

@@ -12,6 +12,7 @@ use topology::{Published, Time};
 
 use crate::cli::RunArgs;
 use crate::failure::Failure;
+use crate::reload::Reload;
 use crate::signals::Signals;
 use crate::{descriptors, logging, source};
 
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     for warning in warnings.iter().flat_map(Diagnostics::iter) {
         tracing::warn!(help = warning.help(), "configuration: {}", warning.message());
     }
+    let present = config.clone();
     descriptors::provide(&mut config);
     let config = Arc::new(config.with_groups());
 
@@ -45,7 +47,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::internal)?;
-    let outcome = runtime.block_on(live(&config, start));
+    let outcome = runtime.block_on(live(args, present, &config, start));
     // A name that is being resolved on another thread is not waited for.
     runtime.shutdown_background();
     outcome
@@ -77,14 +79,21 @@ impl Start {
 }
 
 /// From the first bound socket to the last closed one.
-async fn live(config: &Arc<Config>, start: Start) -> Result<(), Failure> {
+async fn live(
+    args: &RunArgs,
+    present: Config,
+    config: &Arc<Config>,
+    start: Start,
+) -> Result<(), Failure> {
     // Before anything listens: a signal that comes early must not be lost.
     let mut signals = Signals::new()?;
+    let hangups = Signals::reload()?;
     let published = Arc::new(Published::default());
     let tls = Arc::new(tls::Pools::load(config).map_err(|error| Failure::usage(error.into()))?);
     let (control, evidence) =
         control::Control::new(config, &tls, Arc::clone(&published), start.origin);
     let switchovers = control.switchovers();
+    let rerouter = control.rerouter();
     let admin = bind_admin(config).await?;
     let told = evidence.clone();
     let evidence_dropped = Box::new(move || told.dropped());
@@ -107,8 +116,11 @@ async fn live(config: &Arc<Config>, start: Start) -> Result<(), Failure> {
         version: VERSION,
     };
     let administration = administration(admin, sources);
+    let running = Arc::clone(config);
+    let reload = Reload { present, running, args, proxy: &proxy, control: &rerouter };
     let outcome = tokio::select! {
         () = look_at_files(&tls) => Err(ended("the watch over the TLS files")),
+        () = reload.at(hangups) => Err(ended("the watch over the configuration")),
         () = control.run() => Err(ended("the control plane")),
         () = administration => Err(ended("the administration endpoint")),
         () = until(GUARD, || proxy.failed()) => Err(ended("a data-plane thread")),

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM, SIGINT and SIGHUP.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -18,6 +18,11 @@ impl Signals {
             terminate: signal(SignalKind::terminate()).map_err(Failure::internal)?,
             interrupt: signal(SignalKind::interrupt()).map_err(Failure::internal)?,
         })
+    }
+
+    /// The one that asks for the configuration to be read again: from now on it does not end the process.
+    pub(crate) fn reload() -> Result<Signal, Failure> {
+        signal(SignalKind::hangup()).map_err(Failure::internal)
     }
 
     /// Waits for the next one; its name.

@@ -77,6 +77,12 @@ fn context() -> config::Context<'static> {
     config::Context { secrets: &System, default_workers: cpus.min(MAX_DEFAULT_WORKERS) }
 }
 
+/// What a file with this text means.
+#[cfg(test)]
+pub(crate) fn of_text(text: &str) -> Config {
+    config::load("test.toml", text, &context()).expect("a file of the test").config
+}
+
 /// Secrets from this process's environment and the file system.
 struct System;
 

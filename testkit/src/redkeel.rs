@@ -37,14 +37,7 @@ impl RedkeelBuilder {
     /// Runs with this configuration file. Listeners on port 0 take a free one. Where the text has
     /// no `[log]` it logs JSON; where it has no `[admin]`, that listens on a free port.
     pub fn config(mut self, text: &str) -> Self {
-        let mut text = text.to_owned();
-        if !text.contains("[log]") {
-            text.push_str("\n[log]\nformat = \"json\"\n");
-        }
-        if !text.contains("[admin]") {
-            text.push_str("\n[admin]\nlisten = \"127.0.0.1:0\"\n");
-        }
-        self.config = Some(text);
+        self.config = Some(completed(text));
         self
     }
 
@@ -94,6 +87,18 @@ impl RedkeelBuilder {
         redkeel.wait_listening(self.listeners);
         redkeel
     }
+}
+
+/// With a log and an administration endpoint that a test can read, where the text has none.
+fn completed(text: &str) -> String {
+    let mut text = text.to_owned();
+    if !text.contains("[log]") {
+        text.push_str("\n[log]\nformat = \"json\"\n");
+    }
+    if !text.contains("[admin]") {
+        text.push_str("\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+    }
+    text
 }
 
 /// A running proxy. On drop (and by [`Redkeel::stop`]) it is sent SIGTERM, must exit with 0, and
@@ -228,6 +233,11 @@ impl Redkeel {
     /// From now on accepts WARN and ERROR lines that contain this text (earlier ones too).
     pub fn expect_log(&mut self, text: &str) {
         self.expected.push(text.into());
+    }
+
+    /// Writes another configuration file in the place of the first, completed like that.
+    pub fn rewrite_config(&self, text: &str) {
+        self.folder.write("redkeel.toml", &completed(text));
     }
 
     /// Sends a signal.

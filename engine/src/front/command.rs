@@ -133,7 +133,7 @@ impl Engine {
                 self.owe(key, Owing::Merged(Box::new(merging)));
             }
             Plan::All(how) => {
-                let places: Vec<usize> = (0..self.shards_of(key)).collect();
+                let places = self.all_places(key);
                 self.front_many(key, bytes, name, how, places);
             }
             Plan::Written => {
@@ -143,7 +143,7 @@ impl Engine {
                         leg.last_write.is_some() || leg.unanswered > 0 || !leg.input.is_empty()
                     })
                 };
-                let places: Vec<usize> = (0..self.shards_of(key)).filter(written).collect();
+                let places: Vec<usize> = self.all_places(key).into_iter().filter(written).collect();
                 let places = if places.is_empty() { vec![self.any_place(key)] } else { places };
                 let how = if name == "WAITAOF" { Merge::LeastEach } else { Merge::Least };
                 self.front_many(key, bytes, name, how, places);
@@ -151,8 +151,10 @@ impl Engine {
             Plan::Scan => match Cursor::parse(call.arg(1), self.shards_of(key)) {
                 Some(cursor) => {
                     let request = with_cursor(call, cursor.own);
-                    self.feed(key, cursor.shard, &request);
-                    self.owe(key, Owing::Cursor(cursor.shard, cursor));
+                    let place = self.all_places(key).get(cursor.shard).copied();
+                    let place = place.unwrap_or_default();
+                    self.feed(key, place, &request);
+                    self.owe(key, Owing::Cursor(place, cursor));
                 }
                 // A node says in its own words what is wrong with it.
                 None => {
@@ -211,7 +213,12 @@ impl Engine {
     }
 
     pub(crate) fn shards_of(&self, key: Key) -> usize {
-        self.territory(key).map_or(0, |territory| territory.shards)
+        self.territory(key).map_or(0, |territory| territory.all.len())
+    }
+
+    /// The places that a command to all shards reaches.
+    pub(crate) fn all_places(&self, key: Key) -> Vec<usize> {
+        self.territory(key).map_or_else(Vec::new, |territory| territory.all.clone())
     }
 
     /// A shard that can answer now, one that the client uses already if there is one.
@@ -232,8 +239,9 @@ impl Engine {
             }
         };
         let uses = |place: &usize| front.legs.get(*place).is_some_and(Option::is_some);
-        let all = 0..territory.shards;
-        all.clone().filter(uses).find(answers).or_else(|| all.clone().find(answers)).unwrap_or(0)
+        let all = || territory.all.iter().copied();
+        let fit = all().filter(uses).find(answers).or_else(|| all().find(answers));
+        fit.or_else(|| all().next()).unwrap_or_default()
     }
 
     /// What is about the client itself.
@@ -254,7 +262,7 @@ impl Engine {
             }
             Local::Info if open => self.front_queued(key, call, bytes, Plan::Any),
             Local::Info => {
-                let places = (0..self.shards_of(key)).collect();
+                let places = self.all_places(key);
                 self.front_many(key, bytes, "INFO", Merge::Info, places);
                 Step::Done
             }
@@ -282,12 +290,12 @@ impl Engine {
                     self.reply_error(key, ErrorKind::Refused, &text);
                     return Step::Done;
                 }
-                let places = (0..self.shards_of(key)).collect();
+                let places = self.all_places(key);
                 self.front_many(key, bytes, "CLIENT TRACKING", Merge::Same, places);
                 Step::Done
             }
             Ok(ClientCommand::Caching) => {
-                let places = (0..self.shards_of(key)).collect();
+                let places = self.all_places(key);
                 self.front_many(key, bytes, "CLIENT CACHING", Merge::Same, places);
                 Step::Done
             }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use config::Auth;
 use resp::ReplyScanner;
@@ -97,6 +98,9 @@ impl Engine {
         let leg = self.clients.insert(leg);
         self.legs += 1;
         let front = self.clients.get_mut(key)?.front_mut()?;
+        if place >= front.legs.len() {
+            front.legs.resize_with(place + 1, || None);
+        }
         *front.legs.get_mut(place)? =
             Some(Leg { key: leg, scanner: ReplyScanner::new(), gathered: Vec::new() });
         Some(leg)
@@ -257,6 +261,16 @@ impl Engine {
             return self.client_written(leg, answered);
         }
         self.hand_over(key);
+    }
+
+    /// The routes of these pools, all that there are, may be others than before; everything else is the same.
+    pub fn reroute(&mut self, pools: &[Arc<config::Pool>]) {
+        for (own, pool) in self.pools.iter_mut().zip(pools) {
+            if let Some(territory) = &mut own.territory {
+                territory.route_by(pool, pools);
+            }
+        }
+        self.update_territories();
     }
 
     /// A new Snapshot: which shards there are to be had.

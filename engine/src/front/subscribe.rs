@@ -31,11 +31,12 @@ impl Engine {
             let present = subscriptions.into_iter().flat_map(|own| own.names(space));
             names = present.map(Into::into).collect();
         }
-        let shards = self.shards_of(key);
+        let all = self.all_places(key);
+        let places = self.territory(key).map_or(0, |territory| territory.groups.len());
         let has = |name: &[u8]| {
             subscriptions.is_some_and(|own| own.names(space).any(|known| known == name))
         };
-        let mut wanted: Vec<Vec<&[u8]>> = vec![Vec::new(); shards];
+        let mut wanted: Vec<Vec<&[u8]>> = vec![Vec::new(); places];
         let mut awaited: Vec<(usize, u32)> = Vec::new();
         let mut confirmed: Vec<(Box<[u8]>, Option<usize>)> = Vec::new();
         for (index, name) in names.iter().enumerate() {
@@ -46,8 +47,10 @@ impl Engine {
                 continue;
             }
             if space == Space::Patterns {
-                wanted.iter_mut().for_each(|own| own.push(name));
-                confirmed.push((name.clone(), Some(0)));
+                for place in &all {
+                    wanted[*place].push(name);
+                }
+                confirmed.push((name.clone(), all.first().copied()));
             } else {
                 let place =
                     self.territory(key).map_or(0, |territory| territory.view(false).shard(name));
@@ -88,7 +91,12 @@ impl Engine {
         let name = space.command(begins).to_ascii_lowercase();
         let special = client.special_mut();
         for (channel, place) in &confirming.names {
-            if place.is_some_and(|place| confirming.refused.contains(&place)) {
+            let refused = match space {
+                // It would be heard of in part.
+                Space::Patterns => place.is_some() && !confirming.refused.is_empty(),
+                _ => place.is_some_and(|place| confirming.refused.contains(&place)),
+            };
+            if refused {
                 continue;
             }
             special.subscriptions.confirm(confirming.kind, Some(channel));

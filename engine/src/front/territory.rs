@@ -12,19 +12,18 @@ use crate::pool::Pool;
 /// Where a pool's commands may go. The same for all workers, as long as the same shards are up.
 #[derive(Debug)]
 pub struct Territory {
-    /// The groups, by their indices in the engine. What a command to all shards reaches stands first.
+    /// The groups, by their indices in the engine. A group keeps its place when routes change: clients have legs there.
     pub(crate) groups: Vec<usize>,
     /// What they are called.
     pub(crate) names: Vec<Arc<str>>,
-    /// How many of them a command to all shards reaches.
-    pub(crate) shards: usize,
+    /// The places that a command to all shards reaches.
+    pub(crate) all: Vec<usize>,
     areas: Vec<Area>,
     /// The longest prefix first.
     routes: Vec<Route>,
     /// Where keys belong that no route is for; an area.
     own: Option<usize>,
     msetnx: bool,
-    mirrors: bool,
     /// Counts the draws of rings that are drawn from.
     draws: std::cell::Cell<u64>,
 }
@@ -34,6 +33,8 @@ pub struct Territory {
 struct Area {
     /// What the pool is called.
     pool: Box<str>,
+    /// It is only for what is mirrored: what its legs are answered nobody waits for.
+    mirrors: bool,
     /// Places in the territory.
     places: Vec<usize>,
     ring: Option<Rings>,
@@ -149,52 +150,55 @@ impl Territory {
         let mut made = Self {
             groups: Vec::new(),
             names: Vec::new(),
-            shards: 0,
+            all: Vec::new(),
             areas: Vec::new(),
             routes: Vec::new(),
             own: None,
             msetnx: false,
-            mirrors: false,
             draws: std::cell::Cell::new(0),
         };
-        let mut known: Vec<(String, usize)> = Vec::new();
-        let mut area = |made: &mut Self, name: &str| -> Option<usize> {
-            if let Some((_, area)) = known.iter().find(|(own, _)| own == name) {
-                return Some(*area);
-            }
-            let area = made.add(name, pools)?;
-            known.push((name.to_owned(), area));
-            Some(area)
-        };
-        made.own = area(&mut made, &pool.name);
+        made.route_by(pool, pools);
+        Some(made)
+    }
+
+    /// Takes over the pool's routes, new or changed.
+    pub(crate) fn route_by(&mut self, pool: &config::Pool, pools: &[Arc<config::Pool>]) {
         let name_of = |target: &RouteTarget| match target {
             RouteTarget::Own => pool.name.clone(),
             RouteTarget::Pool(name) => name.clone(),
         };
-        // What is written is found everywhere; what is only read from, or mirrored to, is no shard of the pool.
-        let writes: Vec<Option<usize>> =
-            pool.routes.iter().map(|route| area(&mut made, &name_of(&route.pool))).collect();
-        made.shards = made.groups.len();
-        for (route, writes) in pool.routes.iter().zip(writes) {
-            let reads = area(&mut made, &name_of(&route.reads));
+        self.own = self.area(&pool.name, false, pools);
+        self.all = self.own.map_or_else(Vec::new, |own| self.areas[own].places.clone());
+        self.routes.clear();
+        for route in &pool.routes {
+            let writes = self.area(&name_of(&route.pool), false, pools);
+            let reads = self.area(&name_of(&route.reads), false, pools);
             let mirror = route.mirror.as_ref().and_then(|mirror| {
-                // Legs of its own: what they are answered nobody waits for.
-                let area = made.add(&mirror.pool, pools)?;
+                let area = self.area(&mirror.pool, true, pools)?;
                 let (share, commands) = (mirror.share.per_million(), mirror.commands);
                 Some(Mirror { area, share, commands })
             });
             if let (Some(writes), Some(reads)) = (writes, reads) {
                 let prefix = route.prefix.as_bytes().into();
-                made.routes.push(Route { prefix, writes, reads, mirror });
+                self.routes.push(Route { prefix, writes, reads, mirror });
+                // What is only read from, or mirrored to, is no shard of the pool.
+                let places = self.areas[writes].places.iter();
+                let new = places.filter(|place| !self.all.contains(place)).copied();
+                let new: Vec<usize> = new.collect();
+                self.all.extend(new);
             }
         }
-        made.mirrors = made.routes.iter().any(|route| route.mirror.is_some());
-        made.routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
-        Some(made)
+        self.routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+    }
+
+    /// The area of the pool of this name, made where there is none yet.
+    fn area(&mut self, name: &str, mirrors: bool, pools: &[Arc<config::Pool>]) -> Option<usize> {
+        let known = |area: &Area| &*area.pool == name && area.mirrors == mirrors;
+        self.areas.iter().position(known).or_else(|| self.add(name, mirrors, pools))
     }
 
     /// Adds the groups of the pool of this name.
-    fn add(&mut self, name: &str, pools: &[Arc<config::Pool>]) -> Option<usize> {
+    fn add(&mut self, name: &str, mirrors: bool, pools: &[Arc<config::Pool>]) -> Option<usize> {
         let pool = pools.iter().find(|pool| pool.name == name)?;
         let mut places = Vec::new();
         let mut group = |name: String| {
@@ -227,7 +231,7 @@ impl Territory {
                 None
             }
         };
-        self.areas.push(Area { pool: name.into(), places, ring });
+        self.areas.push(Area { pool: name.into(), mirrors, places, ring });
         Some(self.areas.len() - 1)
     }
 
@@ -261,7 +265,7 @@ impl Territory {
 
     /// What the groups are called that a command to all shards reaches.
     pub fn shards(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().take(self.shards).map(|name| &**name)
+        self.all.iter().map(|place| self.name(*place))
     }
 
     /// Where what is mirrored of commands with this key goes.
@@ -277,14 +281,12 @@ impl Territory {
 
     /// Is this place only for what is mirrored?
     pub(crate) fn is_mirror(&self, place: usize) -> bool {
-        let mirrors = self.routes.iter().filter_map(|route| route.mirror);
-        let mut areas = mirrors.filter_map(|mirror| self.areas.get(mirror.area));
-        areas.any(|area| area.places.contains(&place))
+        self.areas.iter().any(|area| area.mirrors && area.places.contains(&place))
     }
 
-    /// Has it mirrors at all?
+    /// Has it, or had it, mirrors at all?
     pub(crate) fn mirrors(&self) -> bool {
-        self.mirrors
+        self.areas.iter().any(|area| area.mirrors)
     }
 
     /// Any number.

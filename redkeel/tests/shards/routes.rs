@@ -105,6 +105,65 @@ fn a_mirror_gets_its_share_and_nobody_waits_for_it() {
 }
 
 #[test]
+fn routes_change_while_clients_go_on() {
+    let [one, two, three] = [(); 3].map(|()| RedisServer::start());
+    let text = |routes: &str| {
+        let mut text =
+            format!("workers = 2\n[pool.main]\nlisten = \"127.0.0.1:0\"\nroutes = {routes}\n");
+        for (name, server) in [("one", &one), ("two", &two), ("three", &three)] {
+            text += &format!("[pool.{name}]\nservers = [\"{}\"]\n", server.address());
+        }
+        text
+    };
+    let first = "[{ prefix = \"\", pool = \"one\" }, { prefix = \"t:\", pool = \"two\" }, { prefix = \"z:\", pool = \"three\" }]";
+    let builder = Redkeel::builder(env!("CARGO_BIN_EXE_redkeel"))
+        .config(&text(first))
+        .expect_log("nothing of the configuration is taken over")
+        .expect_log("the configuration is not taken over");
+    let mut redkeel = ready(builder);
+    let mut client = redkeel.client();
+    let set = |client: &mut testkit::Client, round: usize| {
+        let commands = (0..500).map(|number| {
+            let key = if number % 2 == 0 {
+                format!("t:{round}:{number}")
+            } else {
+                format!("x:{round}:{number}")
+            };
+            ["SET".to_owned(), key, "v".to_owned()]
+        });
+        assert!(client.pipeline(commands).iter().all(|reply| *reply == simple("OK")));
+    };
+    set(&mut client, 0);
+    assert_eq!(two.cli(["DBSIZE"]), Value::Integer(250));
+    let second = "[{ prefix = \"\", pool = \"one\" }, { prefix = \"t:\", pool = \"three\" }, { prefix = \"x:\", pool = \"two\", reads = \"one\" }]";
+    redkeel.rewrite_config(&text(second));
+    redkeel.signal(testkit::Signal::HUP);
+    eventually(SOON, "the new routes", || {
+        set(&mut client, 1);
+        has(&three, "t:1:498") && has(&two, "x:1:499")
+    });
+    // Reads of `x:` still come from where they were.
+    assert_eq!(client.command(["GET", "x:0:1"]), bulk("v"));
+    assert_eq!(
+        client.command(["MGET", "t:1:0", "x:0:1"]),
+        Value::Array(vec![bulk("v"), bulk("v")])
+    );
+    // What cannot be taken over changes nothing.
+    redkeel.rewrite_config(&text(first).replace("workers = 2", "workers = 1"));
+    redkeel.signal(testkit::Signal::HUP);
+    eventually(SOON, "the refusal", || redkeel.log().contains("changes only with a restart"));
+    redkeel.rewrite_config("nonsense = 1\n");
+    redkeel.signal(testkit::Signal::HUP);
+    eventually(SOON, "the complaint", || {
+        redkeel.log().contains("the configuration is not taken over")
+    });
+    assert_eq!(client.command(["SET", "t:last", "v"]), simple("OK"));
+    assert!(has(&three, "t:last"));
+    // A pool with another number of groups is shown as such.
+    assert_eq!(redkeel.status()["pools"][0]["groups"], serde_json::json!(["one", "three", "two"]));
+}
+
+#[test]
 fn a_route_may_lead_to_a_sharded_pool() {
     let servers = servers(2);
     let other = RedisServer::start();
