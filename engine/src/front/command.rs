@@ -10,7 +10,7 @@ use topology::ErrorKind;
 
 use crate::Engine;
 use crate::client::{Client, Parked};
-use crate::front::{Lane, Merging, Owing};
+use crate::front::{Lane, Merging, Owing, Territory};
 use crate::input::Step;
 use crate::slots::Key;
 
@@ -133,7 +133,7 @@ impl Engine {
                 self.owe(key, Owing::Merged(Box::new(merging)));
             }
             Plan::All(how) => {
-                let places: Vec<usize> = (0..self.shards_of(key)).collect();
+                let places = self.territory(key).map(Territory::present).unwrap_or_default();
                 self.front_many(key, bytes, name, how, places);
             }
             Plan::Written => {
@@ -149,6 +149,14 @@ impl Engine {
                 self.front_many(key, bytes, name, how, places);
             }
             Plan::Scan => match Cursor::parse(call.arg(1), self.shards_of(key)) {
+                Some(cursor) if self.is_out(key, cursor.shard) => {
+                    let next = cursor.next(0, self.shards_of(key)).unwrap_or_default();
+                    self.reply(key, |out, _| {
+                        resp::write_array_header(out, 2);
+                        resp::write_bulk(out, next.to_string().as_bytes());
+                        resp::write_array_header(out, 0);
+                    });
+                }
                 Some(cursor) => {
                     let request = with_cursor(call, cursor.own);
                     self.feed(key, cursor.shard, &request);
@@ -205,9 +213,14 @@ impl Engine {
         self.owe(key, Owing::Merged(Box::new(merging)));
     }
 
-    pub(crate) fn territory(&self, key: Key) -> Option<&crate::front::Territory> {
+    pub(crate) fn territory(&self, key: Key) -> Option<&Territory> {
         let client = self.clients.get(key)?;
         self.pools[client.pool].territory.as_ref()
+    }
+
+    /// Is the shard at this place left out at present?
+    fn is_out(&self, key: Key, place: usize) -> bool {
+        self.territory(key).is_some_and(|territory| territory.is_out(place))
     }
 
     pub(crate) fn shards_of(&self, key: Key) -> usize {
@@ -254,7 +267,7 @@ impl Engine {
             }
             Local::Info if open => self.front_queued(key, call, bytes, Plan::Any),
             Local::Info => {
-                let places = (0..self.shards_of(key)).collect();
+                let places = self.territory(key).map(Territory::present).unwrap_or_default();
                 self.front_many(key, bytes, "INFO", Merge::Info, places);
                 Step::Done
             }
