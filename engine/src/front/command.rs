@@ -10,7 +10,7 @@ use topology::ErrorKind;
 
 use crate::Engine;
 use crate::client::{Client, Parked};
-use crate::front::{Lane, Merging, Owing};
+use crate::front::{Lane, Merging, Owing, Territory};
 use crate::input::Step;
 use crate::slots::Key;
 
@@ -133,7 +133,7 @@ impl Engine {
                 self.owe(key, Owing::Merged(Box::new(merging)));
             }
             Plan::All(how) => {
-                let places = self.all_places(key);
+                let places = self.territory(key).map(Territory::present).unwrap_or_default();
                 self.front_many(key, bytes, name, how, places);
             }
             Plan::Written => {
@@ -149,6 +149,14 @@ impl Engine {
                 self.front_many(key, bytes, name, how, places);
             }
             Plan::Scan => match Cursor::parse(call.arg(1), self.shards_of(key)) {
+                Some(cursor) if self.is_out(key, cursor.shard) => {
+                    let next = cursor.next(0, self.shards_of(key)).unwrap_or_default();
+                    self.reply(key, |out, _| {
+                        resp::write_array_header(out, 2);
+                        resp::write_bulk(out, next.to_string().as_bytes());
+                        resp::write_array_header(out, 0);
+                    });
+                }
                 Some(cursor) => {
                     let request = with_cursor(call, cursor.own);
                     let place = self.all_places(key).get(cursor.shard).copied();
@@ -207,9 +215,16 @@ impl Engine {
         self.owe(key, Owing::Merged(Box::new(merging)));
     }
 
-    pub(crate) fn territory(&self, key: Key) -> Option<&crate::front::Territory> {
+    pub(crate) fn territory(&self, key: Key) -> Option<&Territory> {
         let client = self.clients.get(key)?;
         self.pools[client.pool].territory.as_ref()
+    }
+
+    /// Is this one of all shards left out at present?
+    fn is_out(&self, key: Key, shard: usize) -> bool {
+        self.territory(key).is_some_and(|territory| {
+            territory.all.get(shard).is_some_and(|place| territory.is_out(*place))
+        })
     }
 
     pub(crate) fn shards_of(&self, key: Key) -> usize {
@@ -262,7 +277,7 @@ impl Engine {
             }
             Local::Info if open => self.front_queued(key, call, bytes, Plan::Any),
             Local::Info => {
-                let places = self.all_places(key);
+                let places = self.territory(key).map(Territory::present).unwrap_or_default();
                 self.front_many(key, bytes, "INFO", Merge::Info, places);
                 Step::Done
             }

@@ -435,14 +435,16 @@ impl Engine {
         let (code, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let rest = rest.strip_prefix("redkeel: ").unwrap_or(rest);
         let what = what.to_ascii_lowercase();
-        let done = match done.len() {
-            0 => "on no shard".to_owned(),
-            count => format!("on {count} of {} shards ({})", places.len(), done.join(", ")),
-        };
         self.count_own_error(key, ErrorKind::CrossShard);
+        let pool = self.pool_name(key);
+        let (count, all, names) = (done.len(), places.len(), done.join(", "));
+        if count == 0 {
+            return format!(
+                "{code} redkeel: '{what}' was done on no shard of pool {pool}; {first}: {rest}"
+            );
+        }
         format!(
-            "{code} redkeel: '{what}' was done {done} of pool {}, but not on {first}: {rest}",
-            self.pool_name(key)
+            "{code} redkeel: '{what}' was done on {count} of {all} shards ({names}) of pool {pool}, but not on {first}: {rest}"
         )
     }
 

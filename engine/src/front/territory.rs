@@ -258,6 +258,20 @@ impl Territory {
         View { territory: self, sight: if reads { Sight::Reads } else { Sight::Writes } }
     }
 
+    /// Is this shard left out until one of its nodes answers again, its keys being others' meanwhile?
+    pub(crate) fn is_out(&self, place: usize) -> bool {
+        self.areas.iter().any(|area| {
+            let member = area.places.iter().position(|own| *own == place);
+            let live = member.and_then(|member| area.ring.as_ref()?.live.get(member));
+            live == Some(&false)
+        })
+    }
+
+    /// What a command to all shards reaches now.
+    pub(crate) fn present(&self) -> Vec<usize> {
+        self.all.iter().copied().filter(|place| !self.is_out(*place)).collect()
+    }
+
     /// What the group at this place is called.
     pub fn name(&self, place: usize) -> &str {
         self.names.get(place).map_or("", |name| &**name)

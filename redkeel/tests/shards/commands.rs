@@ -198,6 +198,11 @@ fn what_is_done_in_part_says_so() {
     assert!(error.starts_with(expected), "{error}");
     assert_eq!(client.command(["GET", &keys[0]]), bulk("value"));
     assert_eq!(client.command(["GET", &keys[1]]), Value::Null);
+    servers[0].cli(["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    let error = error_text(&client.command(["MSET", &keys[1], "x", &keys[0], "x"])).unwrap();
+    let expected = "OOM redkeel: 'mset' was done on no shard of pool main; main/s1: ";
+    assert!(error.starts_with(expected), "{error}");
+    assert_eq!(client.command(["ACL", "LOG", "RESET"]), simple("OK"));
 }
 
 #[test]

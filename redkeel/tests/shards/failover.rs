@@ -127,6 +127,23 @@ fn with_rehash_the_keys_of_a_dead_shard_go_to_others_until_it_is_back() {
     for key in &beside {
         assert_eq!(servers[0].cli(["EXISTS", key]), Value::Integer(1), "the others' keys stay");
     }
+    // What is about all shards is about those that are left.
+    let keys_left = client.command(["KEYS", "*"]);
+    let count = keys_left.as_array().unwrap().len() as i64;
+    assert_eq!(client.command(["DBSIZE"]), Value::Integer(count));
+    let mut found = Vec::new();
+    let mut cursor = bulk("0");
+    loop {
+        let reply = client.command([b"SCAN".as_slice(), cursor.as_bytes().unwrap()]);
+        let [next, names] = reply.as_array().unwrap() else { panic!("{reply:?}") };
+        found.extend(names.as_array().unwrap().to_vec());
+        cursor = next.clone();
+        if cursor == bulk("0") {
+            break;
+        }
+    }
+    assert_eq!(found.len() as i64, count, "{found:?}");
+    assert!(client.command(["INFO", "keyspace"]).as_bytes().is_some());
     servers[1].restart();
     eventually(SOON, "its keys to be its own again", || {
         client.command(["SET", &keys[1], "back"]) == simple("OK")

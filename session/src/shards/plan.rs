@@ -119,6 +119,7 @@ fn keyless(call: Call<'_>, command: &Command, layout: &impl Layout) -> Plan {
         | "SCRIPT DEBUG" => {
             return Plan::OneServer;
         }
+        "ACL LOG" if call.arg(2).eq_ignore_ascii_case(b"RESET") => Merge::Same,
         "KEYS" | "SLOWLOG GET" | "COMMANDLOG GET" | "ACL LOG" => Merge::Concat,
         "PUBSUB CHANNELS" | "PUBSUB SHARDCHANNELS" => Merge::Union,
         "PUBSUB NUMSUB" | "PUBSUB SHARDNUMSUB" => Merge::SumByName,
@@ -134,7 +135,7 @@ fn keyless(call: Call<'_>, command: &Command, layout: &impl Layout) -> Plan {
         | "FUNCTION DELETE" | "FUNCTION FLUSH" | "FUNCTION RESTORE" | "CONFIG SET"
         | "CONFIG RESETSTAT" | "CONFIG REWRITE" | "SLOWLOG RESET" | "COMMANDLOG RESET"
         | "MEMORY PURGE" | "SAVE" | "BGSAVE" | "BGREWRITEAOF" | "ACL SETUSER" | "ACL LOAD"
-        | "ACL SAVE" => Merge::Same,
+        | "ACL SAVE" | "MODULE LOAD" | "MODULE LOADEX" | "MODULE UNLOAD" => Merge::Same,
         _ => return Plan::Any,
     };
     debug_assert_ne!(command.kind, Kind::Refused, "classified before");
@@ -241,6 +242,10 @@ mod tests {
         assert_eq!(planned("DBSIZE"), Plan::All(Merge::Sum));
         assert_eq!(planned("SCRIPT LOAD x"), Plan::All(Merge::Same));
         assert_eq!(planned("CONFIG GET *"), Plan::All(Merge::Config));
+        assert_eq!(planned("ACL LOG"), Plan::All(Merge::Concat));
+        assert_eq!(planned("ACL LOG 3"), Plan::All(Merge::Concat));
+        assert_eq!(planned("ACL LOG reset"), Plan::All(Merge::Same));
+        assert_eq!(planned("MODULE LOAD x.so"), Plan::All(Merge::Same));
         assert_eq!(planned("SCAN 0"), Plan::Scan);
         assert_eq!(planned("WAIT 1 0"), Plan::Written);
         assert_eq!(planned("EVAL script 0"), Plan::One(0));
