@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::Engine;
-use crate::client::{Client, OUTPUT_FULL, Parked, State};
+use crate::client::{Client, INPUT_FULL, OUTPUT_FULL, Parked, State};
 use crate::conn::ConnId;
+use crate::front::{Front, Owing, Side};
 use crate::input::STREAM_ABOVE;
 use crate::slots::Key;
 use crate::stall::STALL_ABOVE;
@@ -96,8 +97,37 @@ impl Engine {
         }
     }
 
+    /// What a client of several shards is owed; how many replies.
+    fn check_front(&self, key: Key, client: &Client, front: &Front) -> u32 {
+        let legs = || front.legs.iter().flatten().filter_map(|leg| self.clients.get(leg.key));
+        for leg in front.legs.iter().flatten() {
+            let own = self.clients.get(leg.key);
+            let back =
+                own.is_some_and(|own| matches!(&own.side, Side::Leg(part) if part.front == key));
+            assert!(back, "{key:?} has a leg that belongs to another");
+        }
+        let is_full = legs().any(|leg| leg.input.len() >= INPUT_FULL);
+        assert!(!front.full || is_full, "{key:?} waits for a leg that has taken everything in");
+        let has_room = client.output.unsent() <= OUTPUT_FULL;
+        if front.amid.is_none() && has_room && client.state == State::Open {
+            let place = match front.owed.front().map(|owed| &owed.owing) {
+                Some(Owing::Reply(place) | Owing::Nothing(place)) => Some(*place),
+                Some(Owing::Ours(_)) => panic!("{key:?} is owed what is there"),
+                _ => None,
+            };
+            let leg = place.and_then(|place| front.legs.get(place)?.as_ref());
+            let waiting = leg.map_or(0, |leg| self.output(ConnId::client(leg.key)).len());
+            assert_eq!(waiting, 0, "{key:?} is owed what its leg has");
+        }
+        u32::try_from(front.owed.len()).unwrap_or(u32::MAX)
+    }
+
     fn check_client(&self, key: Key, client: &Client, owed: Option<(u32, Key)>) {
-        let unanswered = owed.map_or(0, |(count, _)| count);
+        let mut unanswered = owed.map_or(0, |(count, _)| count);
+        if let Some(front) = client.front() {
+            assert_eq!(unanswered, 0, "{key:?} has commands that only its legs may have");
+            unanswered = self.check_front(key, client, front);
+        }
         assert_eq!(client.unanswered, unanswered, "{key:?}: unanswered commands");
         if let Some((_, upstream)) = owed {
             let bound = client.bound.map(|bound| bound.upstream);
@@ -118,7 +148,10 @@ impl Engine {
                 );
             }
             Parked::Answers => assert!(
-                unanswered > 0 || self.is_amid_message(key) || client.queued,
+                unanswered > 0
+                    || self.is_amid_message(key)
+                    || client.queued
+                    || client.front().is_some_and(|front| front.full || front.amid.is_some()),
                 "{key:?} waits for answers that nobody owes: {:?} {:?}",
                 client.trouble,
                 client.special
@@ -189,7 +222,8 @@ impl Engine {
         for (index, pool) in self.pools.iter().enumerate() {
             let clients = self.clients.keys().filter_map(|key| self.clients.get(key));
             let clients: Vec<&Client> = clients.filter(|client| client.pool == index).collect();
-            assert_eq!(pool.counts.clients, clients.len() as u64, "gauge of clients");
+            let own = clients.iter().filter(|client| !client.is_leg()).count();
+            assert_eq!(pool.counts.clients, own as u64, "gauge of clients");
             let held: Vec<_> = clients
                 .iter()
                 .filter_map(|client| client.trouble.as_ref())
