@@ -12,6 +12,10 @@ use crate::yaml::{self, Entry, Fields, Node};
 const HASH: &str = "fnv1a_64";
 const DISTRIBUTION: &str = "ketama";
 
+/// twemproxy counts connections that were closed, Redkeel probes that took longer than 200 ms: one of them would move keys
+/// whenever a node is busy for a moment.
+const LEAST_FALL: u64 = 2;
+
 pub(crate) fn read(text: &str, document: &mut Document, report: &mut Report) -> Result<(), String> {
     let root = yaml::parse(report.file(), text)?;
     document.note(
@@ -74,6 +78,12 @@ fn ejection(ejects: bool, fields: &mut Fields<'_>, pool: &mut Pool, report: &mut
         let origin = Origin { line: limit.line, what: &text };
         match number(&limit.value) {
             _ if !ejects => pool.needless(origin, "no shard is taken out"),
+            Some(limit) if limit < LEAST_FALL => {
+                let note = "Of server_failure_limit, which is lower: one probe that is late is no proof. A refused connection counts at once.";
+                if let Err(why) = pool.try_set("health", "fall", Value::Integer(LEAST_FALL), note) {
+                    report.left(origin.line, origin.what, why);
+                }
+            }
             Some(limit) => pool.set("health", "fall", Value::Integer(limit), origin, report),
             None => report.left(origin.line, origin.what, "not a number"),
         }

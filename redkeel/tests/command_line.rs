@@ -373,3 +373,36 @@ fn golden(path: &str, actual: &str) {
         path.display()
     );
 }
+
+#[test]
+fn import_prints_a_file_and_says_with_lines_what_is_left_over() {
+    let pool = |name: &str, redis: bool| {
+        format!(
+            "{name}:\n  listen: 127.0.0.1:22121\n  redis: {redis}\n  redis_auth: hunter2\n  redis_db: 1\n  servers:\n   - 10.0.0.1:6379:1\n"
+        )
+    };
+    let file = Scratch::new("nutcracker.yml", &(pool("cache", true) + &pool("memcache", false)));
+    let outcome = redkeel(&["import", "nutcracker", file.path()]);
+    let expected = format!(
+        "{0}:5: `redis_db: 1` is left over: clients choose their database: SELECT after connecting\n\
+         {0}:8: `memcache:` is left over: a pool for memcached (it has no `redis: true`)\n\
+         redkeel: 1 pool carried over, 2 directives left over\n",
+        file.path()
+    );
+    assert_eq!((outcome.code, outcome.stderr), (0, expected));
+    let written = Scratch::new("imported.toml", &outcome.stdout);
+    let checked = redkeel(&["check", written.path()]);
+    assert_eq!((checked.code, &*checked.stderr), (0, ""), "{}", outcome.stdout);
+
+    let file = Scratch::new("memcached.yml", &pool("memcache", false));
+    let outcome = redkeel(&["import", "nutcracker", file.path()]);
+    assert_eq!((outcome.code, &*outcome.stdout), (64, ""));
+    let end =
+        format!("redkeel: there is nothing in {} that could be a pool of Redkeel's\n", file.path());
+    assert!(outcome.stderr.ends_with(&end), "{}", outcome.stderr);
+
+    let file = Scratch::new("broken.yml", "cache: [\n");
+    let outcome = redkeel(&["import", "nutcracker", file.path()]);
+    assert_eq!((outcome.code, &*outcome.stdout), (64, ""));
+    assert!(outcome.stderr.contains("not valid YAML"), "{}", outcome.stderr);
+}

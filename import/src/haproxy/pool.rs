@@ -4,6 +4,7 @@ use super::bind::{Bind, Tls};
 use super::check::Role;
 use super::server::Server;
 use super::service::Service;
+use super::settings::{Setting, Settings};
 use super::sink::Sink;
 use super::watch::Watch;
 use crate::draft::{Origin, Pool};
@@ -288,6 +289,23 @@ fn members(group: &[Service], pool: &mut Pool, report: &mut Report) {
     }
 }
 
+/// HAProxy's checks wait for `inter`, Redkeel's probes for 200 ms: one that is late is no proof.
+fn late_probes(all: &mut Settings, pool: &mut Pool, report: &mut Report) {
+    let is_one = |setting: &Setting| setting.key == "fall" && setting.value == Value::Integer(1);
+    if !all.iter().any(is_one)
+        || all.iter().any(|setting| (setting.table, setting.key) == ("health", "timeout"))
+    {
+        return;
+    }
+    if let Some(fall) = all.remove("health", "fall") {
+        let note =
+            "Of `fall 1`: one probe that is late is no proof. A refused connection counts at once.";
+        if let Err(why) = pool.try_set("health", "fall", Value::Integer(2), note) {
+            report.left(fall.line, &fall.what, why);
+        }
+    }
+}
+
 fn settings(group: &[Service], pool: &mut Pool, report: &mut Report) {
     let mut all = group[0].settings.clone();
     for service in &group[1..] {
@@ -311,6 +329,7 @@ fn settings(group: &[Service], pool: &mut Pool, report: &mut Report) {
             report.left(password.line, &password.what, why);
         }
     }
+    late_probes(&mut all, pool, report);
     all.apply(pool, report);
     let mut servers = group.iter().flat_map(|service| &service.servers);
     let Some((tls, line)) = servers.find_map(|server| Some((server.tls.as_ref()?, server.line)))

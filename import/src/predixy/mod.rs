@@ -104,7 +104,7 @@ fn global<'a>(
             );
         }
         _ if is_pool(node) => {}
-        _ => left("predixy does not know it either"),
+        _ => report.left_of(&node.file, node.line, &node.key, pools::UNKNOWN),
     }
 }
 

@@ -7,6 +7,9 @@ use crate::draft::Pool;
 use crate::report::{Report, shown};
 use crate::value::Value;
 
+/// Told of a key without its value, which may be a password.
+pub(super) const UNKNOWN: &str = "predixy does not know it either";
+
 /// predixy's defaults (Conf.h).
 const MASTER_READS: u64 = 50;
 const REPLICA_READS: u64 = 0;
@@ -262,7 +265,7 @@ fn option(node: &Node, pool: &mut Pool, report: &mut Report) {
         }
         "keepalive" => needless(node, pool, "it is always on"),
         "databases" => needless(node, pool, "every database of the nodes can be selected"),
-        _ => left("predixy does not know it either"),
+        _ => report.left_of(&node.file, node.line, &node.key, UNKNOWN),
     }
 }
 
