@@ -112,9 +112,10 @@ impl Engine {
         if front.amid.is_none() && has_room && client.state == State::Open {
             let place = match front.owed.front().map(|owed| &owed.owing) {
                 Some(Owing::Reply(place) | Owing::Nothing(place)) => Some(*place),
-                Some(Owing::Ours(_)) => panic!("{key:?} is owed what is there"),
                 _ => None,
             };
+            let ours = matches!(front.owed.front().map(|owed| &owed.owing), Some(Owing::Ours(_)));
+            assert!(!ours, "{key:?} is owed what is there");
             let leg = place.and_then(|place| front.legs.get(place)?.as_ref());
             let waiting = leg.map_or(0, |leg| self.output(ConnId::client(leg.key)).len());
             assert_eq!(waiting, 0, "{key:?} is owed what its leg has");

@@ -1,7 +1,7 @@
 //! Clients of a pool of three shards, in a world without sockets: whatever arrives when, in whatever pieces, each is answered as by
 //! one server, in order.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

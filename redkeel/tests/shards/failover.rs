@@ -25,6 +25,7 @@ fn with_replica() -> (Vec<RedisServer>, RedisServer, Redkeel) {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it measures how long others wait")]
 fn the_keys_of_a_shard_wait_for_its_new_primary_and_others_notice_nothing() {
     let (mut first, second, redkeel) = with_replica();
     let mut client = redkeel.client();

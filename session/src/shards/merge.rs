@@ -224,7 +224,7 @@ mod tests {
         #[test]
         fn whatever_nodes_say_nothing_panics(
             replies in prop::collection::vec(prop::collection::vec(
-                prop_oneof![Just(b'*'), Just(b'$'), Just(b':'), Just(b'\r'), Just(b'\n'), Just(b'%'), b'0'..b'9', any::<u8>()],
+                prop_oneof![Just(b'*'), Just(b'$'), Just(b':'), Just(b'\r'), Just(b'\n'), Just(b'%'), b'0'..=b'9', any::<u8>()],
                 0..40,
             ), 0..4),
             order in prop::collection::vec(0u32..5, 0..6),
