@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use testkit::{Address, RedisServer, simple, usage};
+use testkit::{Address, Client, RedisServer, simple, usage};
 
 use super::benchmark_tool::{Command, Task};
 use super::contestant::{Contestant, LOAD_CPU, Proxy, Tls};
@@ -17,7 +17,7 @@ pub(super) struct Load {
     task: Task,
     /// Clients speak TLS with the proxy.
     tls: bool,
-    /// How many servers there are, each with every key; all but the first are for those who shard.
+    /// How many servers there are; all but the first are for those who shard.
     servers: usize,
 }
 
@@ -98,22 +98,25 @@ impl Load {
         (!self.tls || contestant.speaks_tls()) && (self.servers == 1 || contestant.shards())
     }
 
-    /// The redis-servers, each of which has every key of the load.
+    /// The redis-servers. A single one has every key of the load.
     pub(super) fn start_redis(&self) -> Vec<RedisServer> {
-        (0..self.servers).map(|_| self.start_one()).collect()
+        let redis: Vec<RedisServer> =
+            (0..self.servers).map(|_| RedisServer::builder().cpu(LOAD_CPU).start()).collect();
+        if let [single] = &redis[..] {
+            self.fill(single.client());
+        }
+        redis
     }
 
-    fn start_one(&self) -> RedisServer {
-        let redis = RedisServer::builder().cpu(LOAD_CPU).start();
+    /// Sets every key of the load: through a proxy, each is where that looks for it.
+    fn fill(&self, mut client: Client) {
         let value = vec![b'x'; self.task.value_bytes];
-        let mut client = redis.client();
         for part in (0..self.task.keys).collect::<Vec<_>>().chunks(500) {
             // redis-benchmark's own names: -r replaces __rand_int__ by twelve digits.
             let keys = part.iter().map(|number| format!("key:{number:012}").into_bytes());
             let replies = client.pipeline(keys.map(|key| [b"SET".to_vec(), key, value.clone()]));
             assert!(replies.iter().all(|reply| *reply == simple("OK")), "SET failed");
         }
-        redis
     }
 
     /// Starts the contestant, warms it up, and measures for about this time.
@@ -133,6 +136,10 @@ impl Load {
             None => contestant.start(&servers, clients),
         };
         let address = proxy.as_ref().map_or_else(|| server.clone(), Proxy::address);
+        if redis.len() > 1 {
+            redis.iter().for_each(|one| _ = one.client().command(["FLUSHALL"]));
+            self.fill(Client::connect(address.clone()));
+        }
         let warm_up = self.task.run(&address, ca.as_deref(), self.warm_up_requests())?;
         let requests = (warm_up.ops_per_second * seconds) as u64;
         let requests = requests.max(self.task.clients as u64 * self.task.pipeline as u64);
