@@ -142,13 +142,15 @@ impl Page {
     fn pools_as_seen(&self, out: &mut Families<'_>) -> fmt::Result {
         out.family(
             &names::POOL_WRITABLE,
-            self.pools().map(|(view, _)| ([&*view.name], flag(pool_takes_writes(view)))),
+            self.pools()
+                .zip(&self.config.pools)
+                .map(|((view, _), pool)| ([&*view.name], flag(pool_takes_writes(pool, view)))),
         )?;
         out.family(
             &names::POOL_READABLE,
             self.pools()
                 .zip(&self.config.pools)
-                .map(|((view, _), pool)| ([&*view.name], flag(pool_takes_reads(view, pool.reads)))),
+                .map(|((view, _), pool)| ([&*view.name], flag(pool_takes_reads(pool, view)))),
         )?;
         out.family(
             &names::POOL_PRIMARY_CHANGED,

@@ -1,6 +1,6 @@
 //! Can a pool serve, and what may a node be sent? The one answer for metrics, status and readiness.
 
-use config::{Mode, Pool, Reads, TcpRole};
+use config::{Mode, OnShardDown, Pool, Reads, Source, TcpRole};
 use topology::{Health, PoolView, Role, ShardView};
 
 /// What keeps a pool from serving what its listeners promise; empty if nothing does.
@@ -9,7 +9,7 @@ pub(crate) fn obstacles(pool: &Pool, view: Option<&PoolView>) -> Vec<String> {
         return vec![format!("pool {}: no node has been looked at yet", pool.name)];
     };
     let mut obstacles = Vec::new();
-    for shard in &view.shards {
+    for shard in needed(pool, view) {
         if promises_writes(pool) && !takes_writes(shard) {
             obstacles.push(format!("pool {}: no primary: {}", pool.name, shard.why));
         }
@@ -28,13 +28,35 @@ pub(crate) fn obstacles(pool: &Pool, view: Option<&PoolView>) -> Vec<String> {
 }
 
 /// Do writes to all of the pool's shards have a place to go to?
-pub(crate) fn pool_takes_writes(view: &PoolView) -> bool {
-    !view.shards.is_empty() && view.shards.iter().all(takes_writes)
+pub(crate) fn pool_takes_writes(pool: &Pool, view: &PoolView) -> bool {
+    !view.shards.is_empty() && needed(pool, view).all(takes_writes)
 }
 
 /// Do reads of all of the pool's shards have a place to go to?
-pub(crate) fn pool_takes_reads(view: &PoolView, reads: Reads) -> bool {
-    !view.shards.is_empty() && view.shards.iter().all(|shard| takes_reads(shard, reads))
+pub(crate) fn pool_takes_reads(pool: &Pool, view: &PoolView) -> bool {
+    !view.shards.is_empty() && needed(pool, view).all(|shard| takes_reads(shard, pool.reads))
+}
+
+/// The shards that have to serve: not those whose keys go to others while they are down (as the engine leaves them out of
+/// the ring, `Territory::update`).
+fn needed<'a>(pool: &Pool, view: &'a PoolView) -> impl Iterator<Item = &'a ShardView> {
+    let is_down = |shard: &ShardView| {
+        !shard.nodes.is_empty() && shard.nodes.iter().all(|node| node.health == Health::Down)
+    };
+    // Its own shards stand first, those of its routes behind them (`Config::groups_of`).
+    let may_go = match &pool.source {
+        Source::Shards(shards) => match shards.on_shard_down {
+            OnShardDown::Rehash { min_shards } => {
+                let own = shards.members.len();
+                let up = view.shards.iter().take(own).filter(|shard| !is_down(shard)).count();
+                if up >= min_shards.max(1) { own } else { 0 }
+            }
+            OnShardDown::Fail => 0,
+        },
+        Source::Servers(_) | Source::Sentinel(_) | Source::Routes => 0,
+    };
+    let shards = view.shards.iter().enumerate();
+    shards.filter(move |(index, shard)| *index >= may_go || !is_down(shard)).map(|(_, shard)| shard)
 }
 
 pub(crate) fn takes_writes(shard: &ShardView) -> bool {
@@ -147,9 +169,17 @@ mod tests {
             (Reads::Replica, false, true),
             (Reads::Primary, true, false),
         ] {
-            assert_eq!(pool_takes_reads(&only_primary, reads), by_primary, "{reads:?}");
-            assert_eq!(pool_takes_reads(&only_replica, reads), by_replica, "{reads:?}");
-            assert!(!pool_takes_reads(&no_weight, reads), "{reads:?}");
+            assert_eq!(
+                pool_takes_reads(&pool(&[Mode::Read], reads), &only_primary),
+                by_primary,
+                "{reads:?}"
+            );
+            assert_eq!(
+                pool_takes_reads(&pool(&[Mode::Read], reads), &only_replica),
+                by_replica,
+                "{reads:?}"
+            );
+            assert!(!pool_takes_reads(&pool(&[Mode::Read], reads), &no_weight), "{reads:?}");
         }
     }
 
@@ -159,8 +189,42 @@ mod tests {
             shard.nodes[0].health = Health::Down;
             shard.nodes[1].readable = false;
         });
-        assert!(!pool_takes_writes(&frozen));
-        assert!(!pool_takes_reads(&frozen, Reads::PreferReplica));
+        let pool = pool(&[Mode::Split], Reads::PreferReplica);
+        assert!(!pool_takes_writes(&pool, &frozen));
+        assert!(!pool_takes_reads(&pool, &frozen));
+    }
+
+    #[test]
+    fn a_shard_whose_keys_go_to_others_is_not_missed() {
+        let shard = |name: &str| config::ShardConfig {
+            name: name.to_owned(),
+            weight: 1,
+            servers: Vec::new(),
+        };
+        let mut pool = pool(&[Mode::Split], Reads::PreferReplica);
+        let mut view = view(|_| {});
+        view.shards.push(view.shards[0].clone());
+        view.shards[1].primary = None;
+        for node in &mut view.shards[1].nodes {
+            node.health = Health::Down;
+        }
+        for (on_shard_down, members, serves) in [
+            (OnShardDown::Fail, 2, false),
+            (OnShardDown::Rehash { min_shards: 1 }, 2, true),
+            (OnShardDown::Rehash { min_shards: 2 }, 2, false),
+            // The other one belongs to a route.
+            (OnShardDown::Rehash { min_shards: 1 }, 1, false),
+        ] {
+            pool.source = Source::Shards(config::Shards {
+                sharding: routing::Sharding::default(),
+                members: vec![shard("a"), shard("b")].into_iter().take(members).collect(),
+                on_shard_down,
+                msetnx: false,
+            });
+            assert_eq!(pool_takes_writes(&pool, &view), serves, "{on_shard_down:?}");
+            assert_eq!(pool_takes_reads(&pool, &view), serves, "{on_shard_down:?}");
+            assert_eq!(obstacles(&pool, Some(&view)).is_empty(), serves, "{on_shard_down:?}");
+        }
     }
 
     #[test]

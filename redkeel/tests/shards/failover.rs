@@ -128,6 +128,7 @@ fn with_rehash_the_keys_of_a_dead_shard_go_to_others_until_it_is_back() {
     for key in &beside {
         assert_eq!(servers[0].cli(["EXISTS", key]), Value::Integer(1), "the others' keys stay");
     }
+    assert_eq!(redkeel.admin_get("/readyz").status, 200, "its keys are served");
     // What is about all shards is about those that are left.
     let keys_left = client.command(["KEYS", "*"]);
     let count = keys_left.as_array().unwrap().len() as i64;
