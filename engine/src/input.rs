@@ -175,6 +175,10 @@ impl Engine {
                         Step::Wait => return at,
                     }
                 }
+                // Half a request is none, and the rest will not come.
+                Stop::Large { .. } if self.clients.get(key).is_some_and(|own| own.ended) => {
+                    return at;
+                }
                 Stop::Large { known } => match self.stream_begin(key, &input[at..end], known) {
                     Step::Done => {
                         let rest = input.len() - at;

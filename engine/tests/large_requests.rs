@@ -77,3 +77,18 @@ fn what_a_script_says_is_passed_through() {
     scene.turn(20, |scene| scene.node_answers(eval, readonly));
     assert_eq!(String::from_utf8_lossy(&scene.got), String::from_utf8_lossy(readonly));
 }
+
+/// Found by the fuzz target `session`: it was begun when what stood before it was answered, and waited for for ever.
+#[test]
+fn half_a_request_of_who_will_send_no_more_is_none() {
+    let mut scene = scene();
+    scene.turn(10, |scene| {
+        scene.client_sends(MULTI);
+        scene.client_sends(b"*2\r\n$4\r\nECHO\r\n$1200000\r\nx");
+        scene.engine.ended(scene.client);
+    });
+    assert_eq!(scene.engine.clients(), 1, "it is owed an answer");
+    scene.turn(20, |scene| scene.node_answers(MULTI, b"+OK\r\n"));
+    assert_eq!(scene.got, b"+OK\r\n");
+    assert_eq!(scene.engine.clients(), 0, "nothing is left to be done for it");
+}
