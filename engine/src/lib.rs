@@ -94,6 +94,8 @@ pub struct Engine {
     fed: Vec<Key>,
     /// How many legs there are among the clients.
     legs: usize,
+    /// Commands were split over shards since that was last asked.
+    has_split: bool,
     standings: HashSet<Rc<Standing>>,
     scanner: RequestScanner,
     /// Looks ahead for the EXEC of a MULTI.
@@ -164,6 +166,7 @@ impl Engine {
             ready: Vec::new(),
             fed: Vec::new(),
             legs: 0,
+            has_split: false,
             standings: HashSet::new(),
             scanner: RequestScanner::new(),
             ahead: RequestScanner::new(),
@@ -361,6 +364,11 @@ impl Engine {
     /// Moves what is asked of the I/O layer to `into`, in order.
     pub fn take_actions(&mut self, into: &mut Vec<Action>) {
         into.append(&mut self.actions);
+    }
+
+    /// Were commands split over shards since this was last asked?
+    pub fn take_has_split(&mut self) -> bool {
+        std::mem::take(&mut self.has_split)
     }
 
     /// How many clients there are.

@@ -7,6 +7,7 @@ use topology::Sighting;
 use crate::Engine;
 use crate::client::{Canned, OUTPUT_FULL, Parked};
 use crate::conn::ConnId;
+use crate::front::Side;
 use crate::input::STREAM_ABOVE;
 use crate::recover::Cause;
 use crate::slots::Key;
@@ -102,6 +103,9 @@ impl Engine {
         };
         if client.trouble.is_some() || client.special.is_some() {
             return false;
+        }
+        if let Side::Leg(part) = &mut client.side {
+            part.add_whole(client.output.unsent(), value.len());
         }
         client.output.append(value, &mut self.buffers);
         client.output.commit();

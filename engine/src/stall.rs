@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::Engine;
 use crate::client::{OUTPUT_FULL, Parked};
 use crate::conn::{Action, ConnId};
+use crate::front::Side;
 use crate::slots::Key;
 use crate::upstream::Stall;
 
@@ -152,6 +153,9 @@ impl Engine {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
+        if let Side::Leg(part) = &mut client.side {
+            part.handed_over(count);
+        }
         client.output.advance(count, &mut self.buffers);
         client.window.take(count);
         client.last_output = self.now;

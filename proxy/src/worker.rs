@@ -146,7 +146,9 @@ impl Turner {
         sleep_exactly();
         while !self.stop && !self.engine.is_drained() {
             if handled >= BUSY && self.runnable.is_empty() {
-                thread::sleep(REST);
+                // The parts of a command come back one by one, from as many nodes.
+                let rests = if self.engine.take_has_split() { 2 } else { 1 };
+                thread::sleep(REST * rests);
             }
             let timeout = if self.runnable.is_empty() && self.unwritten.is_empty() {
                 self.engine.next_wake().map(|wake| wake.since(now))

@@ -44,6 +44,13 @@ impl<'a> Call<'a> {
             .unwrap_or_default()
     }
 
+    /// Arguments as they were sent, each with its header and its end.
+    pub fn raw(&self, from: usize, to: usize) -> Option<&'a [u8]> {
+        let before = self.args.get(from.checked_sub(1)?)?;
+        let last = self.args.get(to.checked_sub(1)?)?;
+        self.bytes.get(before.end as usize + 2..last.end as usize + 2)
+    }
+
     /// The name as sent.
     pub fn name(&self) -> &'a [u8] {
         self.arg(0)

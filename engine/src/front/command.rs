@@ -10,7 +10,7 @@ use topology::ErrorKind;
 
 use crate::Engine;
 use crate::client::{Client, Parked};
-use crate::front::{Lane, Merging, Owing, Territory};
+use crate::front::{Come, Lane, Merging, Owing, Territory};
 use crate::input::Step;
 use crate::slots::Key;
 
@@ -115,12 +115,13 @@ impl Engine {
                 self.front_one(key, place, bytes);
             }
             Plan::Split { step, merge } => {
+                self.has_split = true;
                 let Some(territory) = self.territory(key) else {
                     return;
                 };
                 let reads = command.is_some_and(|command| command.flags.readonly());
                 let split = split(call, step, &territory.view(reads));
-                let parts = split.parts.iter().map(|part| (part.shard, None)).collect();
+                let parts = split.parts.iter().map(|part| (part.shard, Come::NotYet)).collect();
                 for part in split.parts {
                     match lane {
                         Some(lane) => {
@@ -210,7 +211,7 @@ impl Engine {
         for place in &places {
             self.feed(key, *place, bytes);
         }
-        let parts = places.into_iter().map(|place| (place, None)).collect();
+        let parts = places.into_iter().map(|place| (place, Come::NotYet)).collect();
         let merging = Merging { how, name, parts, order: Vec::new() };
         self.owe(key, Owing::Merged(Box::new(merging)));
     }

@@ -1,15 +1,15 @@
 //! What the legs were answered is handed to the client: in the order of its commands, merged where there were several.
 
-use resp::{Protocol, ReplyScanner, Skip};
+use resp::{Protocol, Skip};
 use session::PubSubValue;
-use session::shards::{Merge, merge};
+use session::shards::Merge;
 use topology::ErrorKind;
 
 use crate::Engine;
 use crate::client::{Client, OUTPUT_FULL, Parked};
 use crate::conn::ConnId;
-use crate::front::{Amid, Confirming, Front, Merging, OWED_MAX, Owing, Side};
-use crate::reply::{ERROR_MAX, record};
+use crate::front::{Amid, Confirming, Front, Leg, Merging, OWED_MAX, Owing, Side};
+use crate::reply::record;
 use crate::slots::Key;
 
 impl Engine {
@@ -145,8 +145,7 @@ impl Engine {
                     let all = self.gather_parts(key, front, &mut merging);
                     if all {
                         front.turn += 1;
-                        let turn = front.turn;
-                        self.give_merged(key, turn, *merging, mute);
+                        self.give_merged(key, front, *merging, mute);
                     } else if let Some(owed) = front.owed.front_mut() {
                         owed.owing = Owing::Merged(merging);
                     }
@@ -203,7 +202,7 @@ impl Engine {
         }
     }
 
-    fn give(&mut self, key: Key, bytes: &[u8], mute: bool) {
+    pub(super) fn give(&mut self, key: Key, bytes: &[u8], mute: bool) {
         if let Some(client) = self.clients.get_mut(key).filter(|_| !mute && !bytes.is_empty()) {
             client.output.append(bytes, &mut self.buffers);
             client.output.commit();
@@ -289,7 +288,7 @@ impl Engine {
         let Some(from) = self.clients.get_mut(leg.key) else {
             return false;
         };
-        let (len, whole) = next_value(&mut leg.scanner, from.output.pending());
+        let (len, whole) = next_value(leg, from);
         let begun = std::mem::take(&mut leg.gathered);
         let leg_key = leg.key;
         if len == 0 && begun.is_empty() {
@@ -319,7 +318,7 @@ impl Engine {
     }
 
     /// Is the leg's next value a push? What answers a command comes behind it.
-    fn next_is_push(&self, front: &Front, place: usize) -> bool {
+    pub(super) fn next_is_push(&self, front: &Front, place: usize) -> bool {
         let Some(leg) = front.legs.get(place).and_then(Option::as_ref) else {
             return false;
         };
@@ -333,125 +332,20 @@ impl Engine {
     }
 
     /// Takes the leg's next value, if that is a reply and all of it has come.
-    fn take_reply(&mut self, front: &mut Front, place: usize) -> Option<Vec<u8>> {
+    pub(super) fn take_reply(&mut self, front: &mut Front, place: usize) -> Option<Vec<u8>> {
         if self.next_is_push(front, place) { None } else { self.take_value(front, place) }
     }
 
     /// Takes the leg's next value, if all of it has come; else what there is of it, so that the leg's node can go on.
-    fn take_value(&mut self, front: &mut Front, place: usize) -> Option<Vec<u8>> {
+    pub(super) fn take_value(&mut self, front: &mut Front, place: usize) -> Option<Vec<u8>> {
         let leg = front.legs.get_mut(place)?.as_mut()?;
-        let pending = self.clients.get(leg.key)?.output.pending();
-        let (len, whole) = next_value(&mut leg.scanner, pending);
-        leg.gathered.extend_from_slice(pending.get(..len)?);
+        let from = self.clients.get(leg.key)?;
+        let (len, whole) = next_value(leg, from);
+        leg.gathered.extend_from_slice(from.output.pending().get(..len)?);
         let value = whole.then(|| std::mem::take(&mut leg.gathered));
         let leg = leg.key;
         self.client_written(leg, len);
         value
-    }
-
-    /// Takes what has come of a command's parts; true: all of them.
-    fn gather_parts(&mut self, key: Key, front: &mut Front, merging: &mut Merging) -> bool {
-        let mut all = true;
-        let mut size = 0;
-        for (place, reply) in &mut merging.parts {
-            if reply.is_none() {
-                *reply = self.take_reply(front, *place);
-            }
-            let leg = front.legs.get(*place).and_then(Option::as_ref);
-            let begun = leg.map_or(0, |leg| leg.gathered.len());
-            size += reply.as_ref().map_or(begun, Vec::len);
-            all &= reply.is_some();
-        }
-        let limit = self
-            .clients
-            .get(key)
-            .map_or(u64::MAX, |client| self.pools[client.pool].settings.limits.client_output);
-        front.too_much |= size as u64 > limit;
-        all
-    }
-
-    /// Gives one reply of several; an error, where some shards have not done their part.
-    fn give_merged(&mut self, key: Key, turn: u64, merging: Merging, mute: bool) {
-        let Merging { how, name, parts, order } = merging;
-        let (places, replies): (Vec<usize>, Vec<Vec<u8>>) =
-            parts.into_iter().map(|(place, reply)| (place, reply.unwrap_or_default())).unzip();
-        let is_error = |reply: &&Vec<u8>| reply.first() == Some(&b'-');
-        let errors = replies.iter().filter(is_error).count();
-        if errors == replies.len() && replies.windows(2).all(|two| two[0] == two[1]) {
-            return self.give(key, replies.first().map_or(&[], Vec::as_slice), mute);
-        }
-        if how == Merge::AnyDone
-            && let Some(done) = replies.iter().find(|reply| !is_error(reply))
-        {
-            return self.give(key, done, mute);
-        }
-        if errors > 0 {
-            let text = self.partly(key, name, &places, &replies);
-            return self.give_error(key, &text, mute);
-        }
-        if mute {
-            return;
-        }
-        let Some(client) = self.clients.get_mut(key) else {
-            return;
-        };
-        let protocol = client.talk.standing.protocol;
-        let out = client.output.buffer(&mut self.buffers);
-        if merge(how, &replies, &order, turn, protocol, out).is_err() {
-            let text = format!(
-                "ERR redkeel: the shards of pool {} gave '{}' replies of different kinds",
-                self.pool_name(key),
-                name.to_ascii_lowercase()
-            );
-            self.count_own_error(key, ErrorKind::Command);
-            return self.give_error(key, &text, mute);
-        }
-        client.output.commit();
-        self.touch_client(key);
-    }
-
-    fn give_error(&mut self, key: Key, text: &str, mute: bool) {
-        let mut out = Vec::new();
-        resp::write_error(&mut out, text);
-        self.give(key, &out, mute);
-    }
-
-    /// Says which shards have done their part, and what the first other one says.
-    fn partly(&mut self, key: Key, what: &str, places: &[usize], replies: &[Vec<u8>]) -> String {
-        let names =
-            self.territory(key).map(|territory| territory.names.clone()).unwrap_or_default();
-        let name = |place: usize| names.get(place).map_or("", |name| &**name).to_owned();
-        let parts = || places.iter().zip(replies);
-        let failed = |reply: &[u8]| reply.first() == Some(&b'-');
-        let done: Vec<String> =
-            parts().filter(|(_, reply)| !failed(reply)).map(|(place, _)| name(*place)).collect();
-        let (first, line) = parts()
-            .find(|(_, reply)| failed(reply))
-            .map(|(place, reply)| (name(*place), reply.as_slice()))
-            .unwrap_or_default();
-        let line = line.strip_prefix(b"-").unwrap_or(line);
-        let line = line.get(..line.len().min(ERROR_MAX)).unwrap_or(line);
-        let line = String::from_utf8_lossy(line).trim_end().to_owned();
-        let (code, rest) = line.split_once(' ').unwrap_or((&line, ""));
-        let rest = rest.strip_prefix("redkeel: ").unwrap_or(rest);
-        let what = what.to_ascii_lowercase();
-        self.count_own_error(key, ErrorKind::CrossShard);
-        let pool = self.pool_name(key);
-        let (count, all, names) = (done.len(), places.len(), done.join(", "));
-        if count == 0 {
-            return format!(
-                "{code} redkeel: '{what}' was done on no shard of pool {pool}; {first}: {rest}"
-            );
-        }
-        format!(
-            "{code} redkeel: '{what}' was done on {count} of {all} shards ({names}) of pool {pool}, but not on {first}: {rest}"
-        )
-    }
-
-    fn count_own_error(&mut self, key: Key, kind: ErrorKind) {
-        if let Some(client) = self.clients.get(key) {
-            self.pools[client.pool].counts.errors_total[kind as usize] += 1;
-        }
     }
 
     fn rewritten(&mut self, key: Key, cursor: session::shards::Cursor, value: Vec<u8>) -> Vec<u8> {
@@ -483,13 +377,20 @@ fn empty_merging() -> Box<Merging> {
     Box::new(Merging { how: Merge::Same, name: "", parts: Vec::new(), order: Vec::new() })
 }
 
-/// How much of this belongs to the present value, and whether that is all of it. What the engine has given to a leg was scanned
-/// before, so that nothing in it is broken.
-fn next_value(scanner: &mut ReplyScanner, pending: &[u8]) -> (usize, bool) {
+/// How much of what the leg has to hand over belongs to its present value, and whether that is all of it. What the engine has
+/// given to a leg was scanned before, so that nothing in it is broken.
+pub(super) fn next_value(leg: &mut Leg, client: &Client) -> (usize, bool) {
+    let pending = client.output.pending();
     if pending.is_empty() {
         return (0, false);
     }
-    match scanner.scan(pending) {
+    if let Side::Leg(part) = &client.side
+        && let Some(len) = part.whole.front()
+        && leg.scanner.is_idle()
+    {
+        return (*len, true);
+    }
+    match leg.scanner.scan(pending) {
         Ok(Skip::Complete(len)) => (len, true),
         Ok(Skip::Incomplete) | Err(_) => (pending.len(), false),
     }

@@ -1,6 +1,7 @@
 //! The legs of a client.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -92,6 +93,8 @@ impl Engine {
             front: key,
             staged: Vec::new(),
             staged_len: 0,
+            whole: VecDeque::new(),
+            whole_len: 0,
             input_len: 0,
         }));
         leg.ended = client.ended;

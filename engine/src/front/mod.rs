@@ -8,6 +8,7 @@ mod command;
 mod hand_over;
 mod input;
 mod legs;
+mod merging;
 mod mirror;
 mod owed;
 mod standing;
@@ -20,7 +21,7 @@ use std::collections::VecDeque;
 use resp::ReplyScanner;
 
 pub(crate) use legs::{Lane, Leg};
-pub(crate) use owed::{Confirming, Merging, Owed, Owing};
+pub(crate) use owed::{Come, Confirming, Merging, Owed, Owing};
 pub use territory::{Located, Territory, View};
 pub(crate) use transaction::Block;
 
@@ -47,6 +48,9 @@ pub(crate) struct Part {
     pub(crate) staged: Vec<Request>,
     /// So many bytes they are.
     pub(crate) staged_len: usize,
+    /// How long the replies are that stand, whole, at the front of the output; further ones may stand behind them.
+    pub(crate) whole: VecDeque<usize>,
+    pub(crate) whole_len: usize,
     /// How long the input was when something was last added here: what it is now may be something else.
     pub(crate) input_len: usize,
 }
@@ -92,6 +96,27 @@ pub(crate) struct Stream {
 
 /// How many replies may be owed before more is looked at.
 pub(crate) const OWED_MAX: usize = 1024;
+
+impl Part {
+    /// A whole reply is appended to so many bytes of output.
+    pub(crate) fn add_whole(&mut self, behind: usize, len: usize) {
+        if self.whole_len == behind {
+            self.whole.push_back(len);
+            self.whole_len += len;
+        }
+    }
+
+    /// So much of the output was handed over.
+    pub(crate) fn handed_over(&mut self, len: usize) {
+        if self.whole.front() == Some(&len) {
+            self.whole.pop_front();
+            self.whole_len -= len;
+        } else if len > 0 {
+            self.whole.clear();
+            self.whole_len = 0;
+        }
+    }
+}
 
 impl Front {
     pub(crate) fn of(shards: usize) -> Box<Self> {

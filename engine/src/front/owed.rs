@@ -44,9 +44,19 @@ pub(crate) struct Merging {
     /// Of the command.
     pub(crate) name: &'static str,
     /// The legs' places, and what has come from them.
-    pub(crate) parts: Vec<(usize, Option<Vec<u8>>)>,
+    pub(crate) parts: Vec<(usize, Come)>,
     /// For each key its part.
     pub(crate) order: Vec<u32>,
+}
+
+/// How far one part has come.
+#[derive(Debug)]
+pub(crate) enum Come {
+    NotYet,
+    /// It stands, with this length, at the front of what its leg has to hand over.
+    InPlace(usize),
+    /// It was taken from there.
+    Taken(Vec<u8>),
 }
 
 /// Confirmations of several legs.

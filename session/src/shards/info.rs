@@ -46,7 +46,7 @@ const AMOUNTS: [&str; 32] = [
 const EXPIRES: &str = "expires";
 const AVERAGE: &str = "avg_ttl";
 
-pub(super) fn merge(replies: &[Vec<u8>], protocol: Protocol, out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn merge(replies: &[&[u8]], protocol: Protocol, out: &mut Vec<u8>) -> Option<()> {
     let texts: Vec<&str> = replies
         .iter()
         .map(|reply| std::str::from_utf8(string(reply)?).ok())
@@ -159,7 +159,7 @@ mod tests {
                      instantaneous_input_kbps:0.25\r\n\r\n# Keyspace\r\ndb0:keys=3,expires=3,avg_ttl=50\r\n\
                      db2:keys=7,expires=0,avg_ttl=0\r\n";
         let mut out = Vec::new();
-        merge(&[reply(one), reply(other)], Protocol::Resp2, &mut out).unwrap();
+        merge(&[&reply(one), &reply(other)], Protocol::Resp2, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let expected = "# Server\r\nredis_version:7.0.15\r\nrun_id:a\r\n\r\n# Stats\r\nexpired_keys:42\r\n\
                         instantaneous_input_kbps:0.75\r\n\r\n# Keyspace\r\ndb0:keys=4,expires=4,avg_ttl=40\r\n\

@@ -50,7 +50,7 @@ pub struct Unmergeable;
 /// Where a reply is of another kind than the command's; `out` is as before.
 pub fn merge(
     how: Merge,
-    replies: &[Vec<u8>],
+    replies: &[&[u8]],
     order: &[u32],
     turn: u64,
     protocol: Protocol,
@@ -66,7 +66,7 @@ pub fn merge(
 
 fn merge_into(
     how: Merge,
-    replies: &[Vec<u8>],
+    replies: &[&[u8]],
     order: &[u32],
     turn: u64,
     protocol: Protocol,
@@ -87,7 +87,8 @@ fn merge_into(
         Merge::Union => union(replies, out)?,
         Merge::SumByName => pairs::sum(replies, protocol, out)?,
         Merge::AnyKey => {
-            let keys: Vec<&Vec<u8>> = replies.iter().filter(|reply| !is_null(reply)).collect();
+            let keys: Vec<&[u8]> =
+                replies.iter().copied().filter(|reply| !is_null(reply)).collect();
             match keys.len() {
                 0 => out.extend_from_slice(replies.first()?),
                 count => out.extend_from_slice(keys[(turn % count as u64) as usize]),
@@ -100,14 +101,14 @@ fn merge_into(
 }
 
 /// Each reply has an element for each of its keys.
-fn interleave(replies: &[Vec<u8>], order: &[u32], out: &mut Vec<u8>) -> Option<()> {
+fn interleave(replies: &[&[u8]], order: &[u32], out: &mut Vec<u8>) -> Option<()> {
     let mut elements: Vec<Elements<'_>> =
         replies.iter().map(|reply| Elements::of(reply)).collect::<Option<_>>()?;
     let count: usize = elements.iter().map(Elements::len).sum();
     if count != order.len() {
         return None;
     }
-    out.reserve(replies.iter().map(Vec::len).sum());
+    out.reserve(replies.iter().map(|reply| reply.len()).sum());
     resp::write_array_header(out, order.len());
     for part in order {
         out.extend_from_slice(elements.get_mut(*part as usize)?.next()?);
@@ -115,12 +116,12 @@ fn interleave(replies: &[Vec<u8>], order: &[u32], out: &mut Vec<u8>) -> Option<(
     Some(())
 }
 
-fn concat(replies: &[Vec<u8>], out: &mut Vec<u8>) -> Option<()> {
+fn concat(replies: &[&[u8]], out: &mut Vec<u8>) -> Option<()> {
     let mut count = 0;
     for reply in replies {
         count += Elements::of(reply)?.len();
     }
-    out.reserve(replies.iter().map(Vec::len).sum());
+    out.reserve(replies.iter().map(|reply| reply.len()).sum());
     resp::write_array_header(out, count);
     for reply in replies {
         out.extend_from_slice(header(reply)?.2);
@@ -128,7 +129,7 @@ fn concat(replies: &[Vec<u8>], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-fn union(replies: &[Vec<u8>], out: &mut Vec<u8>) -> Option<()> {
+fn union(replies: &[&[u8]], out: &mut Vec<u8>) -> Option<()> {
     let mut seen = HashSet::new();
     let mut all = Vec::new();
     for reply in replies {
@@ -143,7 +144,7 @@ fn union(replies: &[Vec<u8>], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-fn least_each(replies: &[Vec<u8>], out: &mut Vec<u8>) -> Option<()> {
+fn least_each(replies: &[&[u8]], out: &mut Vec<u8>) -> Option<()> {
     let mut least: Vec<i64> =
         Elements::of(replies.first()?)?.map(integer).collect::<Option<_>>()?;
     for reply in &replies[1..] {
@@ -169,6 +170,7 @@ mod tests {
         let replies: Vec<Vec<u8>> =
             replies.iter().map(|reply| reply.replace('|', "\r\n").into_bytes()).collect();
         let mut out = b"before".to_vec();
+        let replies: Vec<&[u8]> = replies.iter().map(Vec::as_slice).collect();
         let result = merge(how, &replies, order, 1, Protocol::Resp2, &mut out);
         let text = String::from_utf8(out).unwrap().replace("\r\n", "|");
         let rest = text.strip_prefix("before").unwrap().to_owned();
@@ -231,6 +233,7 @@ mod tests {
             turn in any::<u64>(),
         ) {
             use Merge::{AnyDone, AnyKey, Concat, Config, Greatest, Info, Interleave, Least, LeastEach, Same, Sum, SumByName, Union};
+            let replies: Vec<&[u8]> = replies.iter().map(Vec::as_slice).collect();
             for how in [Interleave, Sum, Least, Greatest, LeastEach, Same, Concat, Union, SumByName, AnyKey, AnyDone, Info, Config] {
                 let mut out = Vec::new();
                 let merged = merge(how, &replies, &order, turn, Protocol::Resp3, &mut out);

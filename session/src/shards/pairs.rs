@@ -7,7 +7,7 @@ use resp::Protocol;
 use super::parts::{Elements, integer, string};
 
 /// Adds the numbers of equal names (`PUBSUB NUMSUB`); names stand as in the first reply that has them.
-pub(super) fn sum(replies: &[Vec<u8>], protocol: Protocol, out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn sum(replies: &[&[u8]], protocol: Protocol, out: &mut Vec<u8>) -> Option<()> {
     let mut names: Vec<(&[u8], i64)> = Vec::new();
     let mut places: HashMap<&[u8], usize> = HashMap::new();
     for reply in replies {
@@ -33,7 +33,7 @@ pub(super) fn sum(replies: &[Vec<u8>], protocol: Protocol, out: &mut Vec<u8>) ->
 
 /// Values that are the same everywhere stand once; others one behind the other, with commas between them, in the order of
 /// the shards (`CONFIG GET`).
-pub(super) fn join(replies: &[Vec<u8>], protocol: Protocol, out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn join(replies: &[&[u8]], protocol: Protocol, out: &mut Vec<u8>) -> Option<()> {
     let mut names: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
     let mut places: HashMap<&[u8], usize> = HashMap::new();
     for reply in replies {
@@ -63,7 +63,7 @@ pub(super) fn join(replies: &[Vec<u8>], protocol: Protocol, out: &mut Vec<u8>) -
 }
 
 /// The header of so many pairs, of the kind that the nodes gave.
-fn begin(replies: &[Vec<u8>], pairs: usize, protocol: Protocol, out: &mut Vec<u8>) -> Option<()> {
+fn begin(replies: &[&[u8]], pairs: usize, protocol: Protocol, out: &mut Vec<u8>) -> Option<()> {
     match replies.first()?.first()? {
         b'%' => resp::write_map_header(out, pairs, protocol),
         _ => resp::write_array_header(out, pairs * 2),
@@ -75,11 +75,12 @@ fn begin(replies: &[Vec<u8>], pairs: usize, protocol: Protocol, out: &mut Vec<u8
 mod tests {
     use super::*;
 
-    type Merging = fn(&[Vec<u8>], Protocol, &mut Vec<u8>) -> Option<()>;
+    type Merging = fn(&[&[u8]], Protocol, &mut Vec<u8>) -> Option<()>;
 
     fn merged(how: Merging, replies: &[&str], protocol: Protocol) -> String {
         let replies: Vec<Vec<u8>> =
             replies.iter().map(|reply| reply.replace('|', "\r\n").into_bytes()).collect();
+        let replies: Vec<&[u8]> = replies.iter().map(Vec::as_slice).collect();
         let mut out = Vec::new();
         how(&replies, protocol, &mut out).unwrap();
         String::from_utf8(out).unwrap().replace("\r\n", "|")

@@ -48,9 +48,8 @@ pub fn split(call: Call<'_>, step: usize, layout: &impl Layout) -> Split {
     }
     for (key, part) in split.order.iter().enumerate() {
         let request = &mut split.parts[*part as usize].request;
-        for index in 1 + key * step..1 + (key + 1) * step {
-            resp::write_bulk(request, call.arg(index));
-        }
+        let (from, to) = (1 + key * step, 1 + (key + 1) * step);
+        request.extend_from_slice(call.raw(from, to).unwrap_or_default());
     }
     split
 }
