@@ -72,6 +72,10 @@ impl Engine {
                 self.count_command(key, command);
                 self.front_send(key, call, bytes, command, way, plan);
                 self.mirror(key, call, bytes, command);
+                if matches!(way, Way::Pinned { reason: PinReason::Blocking { .. }, .. }) {
+                    // What stands behind it is for later, on a server, whatever it is about.
+                    self.look_at_nothing_more(key);
+                }
                 Step::Done
             }
         };
@@ -391,10 +395,15 @@ impl Engine {
         if !self.is_alone(key) {
             return Step::Wait;
         }
+        self.look_at_nothing_more(key);
+        Step::Done
+    }
+
+    /// Before all that is owed was given.
+    fn look_at_nothing_more(&mut self, key: Key) {
         if let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut) {
             front.alone = true;
         }
-        Step::Done
     }
 
     pub(crate) fn wait_for_answers(&mut self, key: Key) -> Step {

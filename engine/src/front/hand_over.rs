@@ -40,7 +40,7 @@ impl Engine {
             return self.close_slow(key);
         }
         let waits = client.parked == Parked::Answers;
-        let ends = client.ended || self.draining;
+        let ends = (client.ended || self.draining) && paid > 0;
         if (waits && (is_empty || (room && paid > 0))) || (ends && is_empty) {
             self.queue(key);
         }

@@ -1,0 +1,6 @@
+//! Clients of several pools: what must not happen, turn by turn.
+
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+mod ending;
+mod scene;
