@@ -31,9 +31,7 @@ impl Engine {
         let (way, command, plan) = self.front_plan(key, call)?;
         let client = self.clients.get_mut(key)?;
         client.last_command = command;
-        let only_listens =
-            client.is_subscribed() && client.talk.standing.protocol == resp::Protocol::Resp2;
-        if only_listens {
+        if self.only_listens(key) {
             if !self.is_alone(key) {
                 return None;
             }

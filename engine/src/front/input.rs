@@ -9,6 +9,7 @@ use crate::Engine;
 use crate::client::{Client, OUTPUT_FULL, Parked, State};
 use crate::front::Stream;
 use crate::input::STREAM_ABOVE;
+use crate::listening::LISTENS;
 use crate::slots::Key;
 
 impl Engine {
@@ -179,6 +180,13 @@ impl Engine {
         };
         let (way, command) =
             if call.is_empty() { return None } else { classify_begun(call, &rules) };
+        if self.only_listens(key) {
+            if !self.is_alone(key) {
+                return None;
+            }
+            self.reply_error(key, ErrorKind::Command, LISTENS);
+            return self.front_stream_start(key, input, None);
+        }
         let place = match way {
             Way::Reject(session::Rejection::Undecided) if (input.len() as u64) <= STREAM_ABOVE => {
                 return None;
