@@ -12,6 +12,7 @@ use crate::Engine;
 use crate::client::{Client, Parked};
 use crate::front::{Lane, Merging, Owing, Territory};
 use crate::input::Step;
+use crate::pause::{Touch, touch};
 use crate::slots::Key;
 
 /// A key longer than this is not named whole in an error.
@@ -28,7 +29,8 @@ impl Engine {
         input: &[u8],
         len: usize,
     ) -> Option<usize> {
-        let (way, command, plan) = self.front_plan(key, call)?;
+        let open = self.block_is_open(key);
+        let (way, command, plan) = self.front_plan(key, call, open)?;
         let client = self.clients.get_mut(key)?;
         client.last_command = command;
         if self.only_listens(key) {
@@ -39,7 +41,6 @@ impl Engine {
                 return Some(len);
             }
         }
-        let open = self.block_is_open(key);
         let step = match way {
             Way::Reject(rejection) => {
                 if open {
@@ -64,6 +65,10 @@ impl Engine {
                 self.front_subscribe(key, call, kind)
             }
             Way::Lane { .. } | Way::Everywhere | Way::Pinned { .. } if open => {
+                let scripts = &self.pools[self.clients.get(key)?.pool].scripts;
+                if touch(way, command, call, scripts) != Touch::Reads {
+                    self.block_writes(key);
+                }
                 self.front_queued(key, call, bytes, plan)
             }
             Way::Lane { .. } | Way::Everywhere | Way::Pinned { .. } => {
@@ -355,6 +360,7 @@ impl Engine {
         };
         let shard = |index: usize| {
             let reads = commands::lookup(call.name()).is_some_and(|own| own.flags.readonly());
+            let reads = reads && !self.block_is_open(key);
             let place = territory.view(reads).shard(call.arg(index));
             territory.names.get(place).map_or("", |name| &**name)
         };

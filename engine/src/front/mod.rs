@@ -8,6 +8,7 @@ mod command;
 mod hand_over;
 mod input;
 mod legs;
+mod merged;
 mod mirror;
 mod owed;
 mod standing;

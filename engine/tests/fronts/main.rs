@@ -4,4 +4,6 @@
 
 mod ending;
 mod messages;
+mod requests;
 mod scene;
+mod transactions;

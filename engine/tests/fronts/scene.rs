@@ -164,6 +164,15 @@ impl Scene {
         self.sends_bytes(&bytes);
     }
 
+    /// Another client of the same pool sends this.
+    pub(crate) fn other_sends(&mut self, lines: &str) {
+        let bytes = commands(lines);
+        self.turn(|scene| {
+            let other = scene.engine.accept(PoolId(0), Mode::Split, Caller::unknown());
+            scene.engine.received(other, &bytes);
+        });
+    }
+
     pub(crate) fn sends_bytes(&mut self, bytes: &[u8]) {
         self.turn(|scene| scene.engine.received(scene.client, bytes));
     }
