@@ -13,7 +13,7 @@ use config::Mode;
 use crate::buffer::Output;
 use crate::conn::Caller;
 use crate::desk::Inquiry;
-use crate::front::Side;
+use crate::front::{Front, Side};
 use crate::slots::Key;
 use crate::tracking::Receiver;
 use crate::window::Window;
@@ -412,5 +412,6 @@ impl Client {
             && self.output.unsent() == 0
             && !self.transaction().is_open()
             && !self.is_streaming()
+            && self.front().is_none_or(Front::is_between_commands)
     }
 }

@@ -182,6 +182,14 @@ impl Engine {
             return;
         };
         client.ended = true;
+        for leg in self.legs_of(key) {
+            if let Some(leg) = self.clients.get_mut(leg) {
+                leg.ended = true;
+            }
+        }
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
         let raw = matches!(client.mode, Mode::Tcp(_));
         let pinned = client.bound.filter(|bound| bound.pinned);
         let queue =

@@ -11,6 +11,10 @@ use crate::client::State;
 use crate::input::Step;
 use crate::slots::Key;
 
+/// A subscriber in RESP2 sends something large.
+pub(crate) const LISTENS: &str = "ERR Can't execute this: only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+    are allowed in this context";
+
 impl Engine {
     /// Gives a client a message or a confirmation, which may not stand within a reply; returns how much it has not read.
     pub(crate) fn give_message(&mut self, key: Key, value: &[u8]) -> usize {

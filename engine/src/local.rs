@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Is it a subscriber in RESP2?
-    fn only_listens(&self, key: Key) -> bool {
+    pub(crate) fn only_listens(&self, key: Key) -> bool {
         self.clients.get(key).is_some_and(|client| {
             client.is_subscribed() && client.talk.standing.protocol == Protocol::Resp2
         })

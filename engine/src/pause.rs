@@ -55,7 +55,8 @@ impl Engine {
         let Some(client) = self.clients.get(key) else {
             return false;
         };
-        let writes_queued = client.special.as_ref().is_some_and(|own| own.queued_write);
+        let writes_queued = client.special.as_ref().is_some_and(|own| own.queued_write)
+            || client.front().is_some_and(|front| front.block.writes());
         let pool = &self.pools[client.pool];
         let Some(pause) = pool.pause.filter(|pause| self.now < pause.until) else {
             return false;

@@ -161,8 +161,9 @@ impl Engine {
         client.last_output = self.now;
         self.pools[client.pool].counts.client_bytes_out_total += count as u64;
         let unsent = client.output.unsent();
-        let owed = client.front().is_some_and(|front| !front.owed.is_empty());
-        if (client.parked == Parked::Output || owed) && unsent < OUTPUT_FULL / 2 {
+        // What its legs have, owed or unasked, waits for room as well.
+        let has_room_again = client.is_front() && unsent + count >= OUTPUT_FULL / 2;
+        if (client.parked == Parked::Output || has_room_again) && unsent < OUTPUT_FULL / 2 {
             self.queue(key);
         }
         if unsent < STALL_ABOVE / 4 {

@@ -8,6 +8,7 @@ use crate::Engine;
 use crate::client::{Parked, Streaming};
 use crate::dispatch::NoWay;
 use crate::input::Step;
+use crate::listening::LISTENS;
 use crate::repair::called_script;
 use crate::slots::Key;
 use crate::upstream::{Flags, LANE_FULL, Pending, PendingKind};
@@ -38,9 +39,7 @@ impl Engine {
         let way = if call.is_empty() { None } else { Some(classify_begun(call, &rules).0) };
         let target = match way {
             _ if only_listens => {
-                let text = "ERR Can't execute this: only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
-                            are allowed in this context";
-                self.reply_error(key, ErrorKind::Command, text);
+                self.reply_error(key, ErrorKind::Command, LISTENS);
                 return self.stream_start(key, input, None);
             }
             Some(Way::Lane { target, .. }) => target,

@@ -86,6 +86,11 @@ impl Subscriptions {
         self.set_mut(space).remove(channel)
     }
 
+    /// Is there a channel of this name?
+    pub fn contains(&self, space: Space, channel: &[u8]) -> bool {
+        self.set(space).contains(channel)
+    }
+
     /// All names of one kind.
     pub fn names(&self, space: Space) -> impl Iterator<Item = &[u8]> {
         self.set(space).iter().map(|name| &**name)

@@ -12,6 +12,7 @@ use crate::Engine;
 use crate::client::{Client, Parked};
 use crate::front::{Come, Lane, Merging, Owing, Territory};
 use crate::input::Step;
+use crate::pause::{Touch, touch};
 use crate::slots::Key;
 
 /// A key longer than this is not named whole in an error.
@@ -28,12 +29,11 @@ impl Engine {
         input: &[u8],
         len: usize,
     ) -> Option<usize> {
-        let (way, command, plan) = self.front_plan(key, call)?;
+        let open = self.block_is_open(key);
+        let (way, command, plan) = self.front_plan(key, call, open)?;
         let client = self.clients.get_mut(key)?;
         client.last_command = command;
-        let only_listens =
-            client.is_subscribed() && client.talk.standing.protocol == resp::Protocol::Resp2;
-        if only_listens {
+        if self.only_listens(key) {
             if !self.is_alone(key) {
                 return None;
             }
@@ -41,7 +41,6 @@ impl Engine {
                 return Some(len);
             }
         }
-        let open = self.block_is_open(key);
         let step = match way {
             Way::Reject(rejection) => {
                 if open {
@@ -66,12 +65,20 @@ impl Engine {
                 self.front_subscribe(key, call, kind)
             }
             Way::Lane { .. } | Way::Everywhere | Way::Pinned { .. } if open => {
+                let scripts = &self.pools[self.clients.get(key)?.pool].scripts;
+                if touch(way, command, call, scripts) != Touch::Reads {
+                    self.block_writes(key);
+                }
                 self.front_queued(key, call, bytes, plan)
             }
             Way::Lane { .. } | Way::Everywhere | Way::Pinned { .. } => {
                 self.count_command(key, command);
                 self.front_send(key, call, bytes, command, way, plan);
                 self.mirror(key, call, bytes, command);
+                if matches!(way, Way::Pinned { reason: PinReason::Blocking { .. }, .. }) {
+                    // What stands behind it is for later, on a server, whatever it is about.
+                    self.look_at_nothing_more(key);
+                }
                 Step::Done
             }
         };
@@ -354,6 +361,7 @@ impl Engine {
         };
         let shard = |index: usize| {
             let reads = commands::lookup(call.name()).is_some_and(|own| own.flags.readonly());
+            let reads = reads && !self.block_is_open(key);
             let place = territory.view(reads).shard(call.arg(index));
             territory.names.get(place).map_or("", |name| &**name)
         };
@@ -392,10 +400,15 @@ impl Engine {
         if !self.is_alone(key) {
             return Step::Wait;
         }
+        self.look_at_nothing_more(key);
+        Step::Done
+    }
+
+    /// Before all that is owed was given.
+    fn look_at_nothing_more(&mut self, key: Key) {
         if let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut) {
             front.alone = true;
         }
-        Step::Done
     }
 
     pub(crate) fn wait_for_answers(&mut self, key: Key) -> Step {

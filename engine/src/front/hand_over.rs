@@ -8,7 +8,7 @@ use topology::ErrorKind;
 use crate::Engine;
 use crate::client::{Client, OUTPUT_FULL, Parked};
 use crate::conn::ConnId;
-use crate::front::{Amid, Confirming, Front, Leg, Merging, OWED_MAX, Owing, Side};
+use crate::front::{Amid, Confirming, Front, Leg, Merging, OWED_MAX, Owing, Side, Territory};
 use crate::reply::record;
 use crate::slots::Key;
 
@@ -40,7 +40,7 @@ impl Engine {
             return self.close_slow(key);
         }
         let waits = client.parked == Parked::Answers;
-        let ends = client.ended || self.draining;
+        let ends = (client.ended || self.draining) && paid > 0;
         if (waits && (is_empty || (room && paid > 0))) || (ends && is_empty) {
             self.queue(key);
         }
@@ -226,11 +226,16 @@ impl Engine {
         let resp3 = client.talk.standing.protocol == Protocol::Resp3;
         let confirms =
             matches!(front.owed.front().map(|owed| &owed.owing), Some(Owing::Confirmed(_)));
+        let mirrors = self.territory(key).is_some_and(Territory::mirrors);
         for place in 0..front.legs.len() {
-            let Some(leg) = front.legs[place].as_ref().map(|leg| leg.key) else {
+            let Some(leg) = front.legs[place].as_ref() else {
                 continue;
             };
-            let first = self.output(ConnId::client(leg)).first().copied();
+            if mirrors && self.territory(key).is_some_and(|own| own.is_mirror(place)) {
+                continue;
+            }
+            let output = self.output(ConnId::client(leg.key));
+            let first = leg.gathered.first().or(output.first()).copied();
             let unasked = match first {
                 Some(b'>') => true,
                 Some(_) => listens && !resp3,

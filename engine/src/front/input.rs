@@ -9,6 +9,7 @@ use crate::Engine;
 use crate::client::{Client, OUTPUT_FULL, Parked, State};
 use crate::front::Stream;
 use crate::input::STREAM_ABOVE;
+use crate::listening::LISTENS;
 use crate::slots::Key;
 
 impl Engine {
@@ -116,7 +117,6 @@ impl Engine {
             Ok(Scan::Complete { len, inline: true }) => {
                 let rewritten = resp::inline_to_multibulk(&input[..len], &mut inline);
                 match rewritten.and_then(|()| scanner.scan(&inline, limits)) {
-                    _ if rewritten_empty(&inline) => return Some(len),
                     Ok(_) => (len, inline.as_slice()),
                     Err(error) => return self.front_broken(key, &error.to_string(), input.len()),
                 }
@@ -167,6 +167,7 @@ impl Engine {
         known: u64,
     ) -> Option<usize> {
         let call = Call::begun(input, scanner.args(), scanner.argc());
+        let in_block = self.block_is_open(key);
         let client = self.clients.get(key)?;
         let pool = &self.pools[client.pool];
         let territory = pool.territory.as_ref()?;
@@ -179,11 +180,19 @@ impl Engine {
         };
         let (way, command) =
             if call.is_empty() { return None } else { classify_begun(call, &rules) };
+        if self.only_listens(key) {
+            if !self.is_alone(key) {
+                return None;
+            }
+            self.reply_error(key, ErrorKind::Command, LISTENS);
+            return self.front_stream_start(key, input, None);
+        }
         let place = match way {
             Way::Reject(session::Rejection::Undecided) if (input.len() as u64) <= STREAM_ABOVE => {
                 return None;
             }
             Way::Reject(rejection) => {
+                self.spoil_block(key);
                 self.reject(key, call, rejection);
                 return self.front_stream_start(key, input, None);
             }
@@ -192,7 +201,8 @@ impl Engine {
                 match commands::only_key(command) {
                     // It has come, as the one behind it is coming.
                     Some(index) if call.len() > index => {
-                        territory.view(command.flags.readonly()).shard(call.arg(index))
+                        let reads = command.flags.readonly();
+                        territory.view(reads && !in_block).shard(call.arg(index))
                     }
                     _ => return None,
                 }
@@ -202,6 +212,7 @@ impl Engine {
                     ErrorKind::Limit,
                     format_args!("a command of {known} bytes is too large for its kind"),
                 );
+                self.spoil_block(key);
                 self.reply_error(key, ErrorKind::Limit, &text);
                 return self.front_stream_start(key, input, None);
             }
@@ -212,6 +223,9 @@ impl Engine {
                 return self.front_stream_start(key, input, None);
             }
             crate::front::transaction::Ground::Ready => {}
+        }
+        if command.is_none_or(|command| !command.flags.readonly()) {
+            self.block_writes(key);
         }
         self.owe(key, crate::front::Owing::Reply(place));
         self.front_stream_start(key, input, Some(place))
@@ -276,11 +290,12 @@ impl Engine {
         len
     }
 
-    /// What is to be done with a command, and what the table says of it.
+    /// What is to be done with a command, and what the table says of it. In a transaction, reads are where writes go.
     pub(crate) fn front_plan(
         &self,
         key: Key,
         call: Call<'_>,
+        in_block: bool,
     ) -> Option<(Way, Option<&'static commands::Command>, Plan)> {
         let client = self.clients.get(key)?;
         let pool = &self.pools[client.pool];
@@ -296,16 +311,12 @@ impl Engine {
         let plan = match way {
             Way::Lane { .. } | Way::Everywhere | Way::Pinned { .. } => {
                 let reads = command.is_some_and(|command| command.flags.readonly());
-                plan(call, command, learned, &territory.view(reads))
+                plan(call, command, learned, &territory.view(reads && !in_block))
             }
             Way::Local(_) | Way::Reject(_) => Plan::Any,
         };
         Some((way, command, plan))
     }
-}
-
-fn rewritten_empty(inline: &[u8]) -> bool {
-    inline.is_empty()
 }
 
 /// An incomplete request longer than this keeps its scanner; a shorter one is scanned again from its start.

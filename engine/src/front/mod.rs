@@ -129,4 +129,9 @@ impl Front {
     pub(crate) fn is_busy(&self) -> bool {
         (self.alone && !self.owed.is_empty()) || self.owed.len() >= OWED_MAX || self.full
     }
+
+    /// Is it neither within a transaction nor within a request or a reply?
+    pub(crate) fn is_between_commands(&self) -> bool {
+        !matches!(self.block, Block::Open(_)) && self.streaming.is_none() && self.amid.is_none()
+    }
 }

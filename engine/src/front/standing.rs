@@ -55,7 +55,8 @@ impl Engine {
             }
             _ => bytes,
         };
-        let place = self.any_place(key);
+        // The connection that watches keys goes on watching; those of other legs are opened anew.
+        let place = self.watched_place(key).unwrap_or_else(|| self.any_place(key));
         self.alone_from_now(key);
         self.feed(key, place, bytes);
         self.owe(key, Owing::Standing(place));

@@ -1,12 +1,15 @@
 //! Subscriptions over several shards: a channel is heard of at its shard, a pattern at every one. The client is confirmed here, with
 //! the counts of all its subscriptions.
 
+use std::collections::HashSet;
+
 use commands::SubscribeKind;
 use resp::Protocol;
 use session::shards::Layout as _;
 use session::{Call, Space};
 
 use crate::Engine;
+use crate::client::Client;
 use crate::front::{Confirming, Owing};
 use crate::input::Step;
 use crate::slots::Key;
@@ -33,32 +36,32 @@ impl Engine {
         }
         let all = self.all_places(key);
         let places = self.territory(key).map_or(0, |territory| territory.groups.len());
-        let has = |name: &[u8]| {
-            subscriptions.is_some_and(|own| own.names(space).any(|known| known == name))
-        };
+        let has = |name: &[u8]| subscriptions.is_some_and(|own| own.contains(space, name));
+        let mut seen = HashSet::new();
         let mut wanted: Vec<Vec<&[u8]>> = vec![Vec::new(); places];
         let mut awaited: Vec<(usize, u32)> = Vec::new();
         let mut confirmed: Vec<(Box<[u8]>, Option<usize>)> = Vec::new();
-        for (index, name) in names.iter().enumerate() {
-            let seen = names[..index].contains(name);
+        for name in &names {
             // What is there already, or is not there, concerns no node.
-            if seen || has(name) == begins {
+            if !seen.insert(name) || has(name) == begins {
                 confirmed.push((name.clone(), None));
                 continue;
             }
-            if space == Space::Patterns {
-                for place in &all {
-                    wanted[*place].push(name);
+            let named = match space {
+                // It ends where it began, wherever the name would be heard of now.
+                _ if !begins => self.places_that_hear(key, space, name),
+                Space::Patterns => all.clone(),
+                Space::Channels | Space::ShardChannels => {
+                    let territory = self.territory(key);
+                    vec![territory.map_or(0, |territory| territory.view(false).shard(name))]
                 }
-                confirmed.push((name.clone(), all.first().copied()));
-            } else {
-                let place =
-                    self.territory(key).map_or(0, |territory| territory.view(false).shard(name));
-                if let Some(own) = wanted.get_mut(place) {
+            };
+            for place in &named {
+                if let Some(own) = wanted.get_mut(*place) {
                     own.push(name);
                 }
-                confirmed.push((name.clone(), Some(place)));
             }
+            confirmed.push((name.clone(), named.first().copied()));
         }
         let command = space.command(begins);
         let mut requests = Vec::new();
@@ -78,6 +81,17 @@ impl Engine {
         self.owe(key, Owing::Confirmed(Box::new(confirming)));
         self.queue(key);
         Step::Done
+    }
+
+    /// The legs that have subscribed to it.
+    fn places_that_hear(&self, key: Key, space: Space, name: &[u8]) -> Vec<usize> {
+        let front = self.clients.get(key).and_then(Client::front);
+        let hears = |place: &usize| {
+            let leg = self.present_leg(key, *place).and_then(|leg| self.clients.get(leg));
+            let special = leg.and_then(|leg| leg.special.as_ref());
+            special.is_some_and(|special| special.subscriptions.contains(space, name))
+        };
+        (0..front.map_or(0, |front| front.legs.len())).filter(hears).collect()
     }
 
     /// All legs have answered: so is the client. Returns what it gets.

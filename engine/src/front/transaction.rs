@@ -37,6 +37,15 @@ pub(crate) struct Open {
     refused: Option<Vec<u8>>,
     /// Something was refused here: EXEC aborts.
     spoilt: bool,
+    /// One of its commands may write.
+    writes: bool,
+}
+
+impl Block {
+    /// Does EXEC run something that may write?
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::Open(open) if open.writes)
+    }
 }
 
 /// May a command for a shard be sent, as far as MULTI and WATCH are concerned?
@@ -68,6 +77,20 @@ impl Engine {
     pub(crate) fn spoil_block(&mut self, key: Key) {
         if let Some(open) = self.open_mut(key) {
             open.spoilt = true;
+        }
+    }
+
+    /// The shard whose keys are watched.
+    pub(crate) fn watched_place(&self, key: Key) -> Option<usize> {
+        match self.clients.get(key)?.front()?.block {
+            Block::Watching(place) => Some(place),
+            Block::None | Block::Open(_) => None,
+        }
+    }
+
+    pub(crate) fn block_writes(&mut self, key: Key) {
+        if let Some(open) = self.open_mut(key) {
+            open.writes = true;
         }
     }
 
@@ -149,7 +172,7 @@ impl Engine {
                 // The MULTI itself.
                 continue;
             }
-            match self.front_plan(key, call) {
+            match self.front_plan(key, call, true) {
                 Some((Way::Local(Local::Exec | Local::Discard), ..)) => break Some(at),
                 Some((Way::Lane { .. }, _, Plan::One(own)))
                     if place.is_none_or(|place| place == own) =>

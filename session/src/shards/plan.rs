@@ -90,9 +90,11 @@ fn keyed(call: Call<'_>, command: &Command, layout: &impl Layout) -> Plan {
         // A node says in its own words what is wrong with it.
         (None, _) => Plan::Any,
         (Some((_, shard)), None) => Plan::One(shard),
-        (Some((one, _)), Some(other)) => {
-            crossing(command, layout).unwrap_or(Plan::Crosses { one, other })
-        }
+        (Some((one, _)), Some(other)) => match crossing(command, layout) {
+            // A key without its value: in parts each would be well formed.
+            Some(Plan::Split { step, .. }) if !(call.len() - 1).is_multiple_of(step) => Plan::Any,
+            crossing => crossing.unwrap_or(Plan::Crosses { one, other }),
+        },
     }
 }
 
@@ -257,6 +259,7 @@ mod tests {
         assert_eq!(planned("GET"), Plan::Any);
         assert_eq!(planned("DBSIZE x"), Plan::Any);
         assert_eq!(planned("EVAL script 5 a1"), Plan::Any);
+        assert_eq!(planned("MSET a1 x b2"), Plan::Any);
     }
 
     #[test]

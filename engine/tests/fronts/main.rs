@@ -1,0 +1,9 @@
+//! Clients of several pools: what must not happen, turn by turn.
+
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+mod ending;
+mod messages;
+mod requests;
+mod scene;
+mod transactions;
