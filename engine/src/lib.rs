@@ -94,8 +94,6 @@ pub struct Engine {
     fed: Vec<Key>,
     /// How many legs there are among the clients.
     legs: usize,
-    /// Commands were split over shards since that was last asked.
-    has_split: bool,
     standings: HashSet<Rc<Standing>>,
     scanner: RequestScanner,
     /// Looks ahead for the EXEC of a MULTI.
@@ -166,7 +164,6 @@ impl Engine {
             ready: Vec::new(),
             fed: Vec::new(),
             legs: 0,
-            has_split: false,
             standings: HashSet::new(),
             scanner: RequestScanner::new(),
             ahead: RequestScanner::new(),
@@ -366,9 +363,9 @@ impl Engine {
         into.append(&mut self.actions);
     }
 
-    /// Were commands split over shards since this was last asked?
-    pub fn take_has_split(&mut self) -> bool {
-        std::mem::take(&mut self.has_split)
+    /// Are there pools whose clients use several groups?
+    pub fn has_shards(&self) -> bool {
+        self.pools.iter().any(|pool| pool.territory.is_some())
     }
 
     /// How many clients there are.

@@ -33,6 +33,8 @@ const BUSY: usize = 6;
 /// second, a quarter less CPU for each, and no longer median wait than without; 100 µs gain no more. With up to 20
 /// clients it makes no difference.
 const REST: Duration = Duration::from_micros(50);
+/// At most so many of them.
+const RESTS: u32 = 5;
 
 /// What a worker is made of.
 pub(crate) struct Parts {
@@ -88,6 +90,7 @@ impl Worker {
     pub(crate) fn run(self, peers: Vec<Arc<Mailbox>>) {
         let mut engine = Engine::new(&self.settings);
         engine.share_login_failures(Arc::clone(&self.logins));
+        let has_shards = engine.has_shards();
         Turner {
             engine,
             worker: self,
@@ -102,6 +105,8 @@ impl Worker {
             actions: Vec::new(),
             dirty: Vec::new(),
             letters: Vec::new(),
+            has_shards,
+            nodes_written: 0,
             stop: false,
         }
         .run();
@@ -128,6 +133,10 @@ struct Turner {
     actions: Vec<Action>,
     dirty: Vec<ConnId>,
     letters: Vec<Letter>,
+    /// Some clients use several groups of nodes.
+    has_shards: bool,
+    /// Connections to nodes that were written to in this turn.
+    nodes_written: u32,
     stop: bool,
 }
 
@@ -145,10 +154,10 @@ impl Turner {
         let mut handled = 0;
         sleep_exactly();
         while !self.stop && !self.engine.is_drained() {
-            if handled >= BUSY && self.runnable.is_empty() {
-                // The parts of a command come back one by one, from as many nodes.
-                let rests = if self.engine.take_has_split() { 2 } else { 1 };
-                thread::sleep(REST * rests);
+            // Over shards what comes together comes from more sockets, each with less.
+            let busy = if self.has_shards { BUSY / 2 } else { BUSY };
+            if handled >= busy && self.runnable.is_empty() {
+                thread::sleep(self.rest());
             }
             let timeout = if self.runnable.is_empty() && self.unwritten.is_empty() {
                 self.engine.next_wake().map(|wake| wake.since(now))
@@ -168,6 +177,13 @@ impl Turner {
         }
     }
 
+    /// Over shards each node gets its own write, and answers by its own: the more of them, the more commands have to come
+    /// together for each.
+    fn rest(&self) -> Duration {
+        let rests = if self.has_shards { (1 + self.nodes_written / 2).clamp(1, RESTS) } else { 1 };
+        REST * rests
+    }
+
     /// One turn: everything that is ready is read once, everything that is to be written is written once. Returns how
     /// many events there were.
     fn turn(&mut self, events: &Events, now: Time) -> usize {
@@ -175,6 +191,7 @@ impl Turner {
         if self.worker.published.version() != self.engine.snapshot_version() {
             self.engine.snapshot(&self.worker.published.load());
         }
+        self.nodes_written = 0;
         let mut woken = false;
         let mut count = 0;
         std::mem::swap(&mut self.reading, &mut self.runnable);
@@ -355,6 +372,7 @@ impl Turner {
             // What is written goes before what is closed: a last reply must leave.
             let mut dirty = std::mem::take(&mut self.dirty);
             for conn in dirty.drain(..) {
+                self.nodes_written += u32::from(conn.is_upstream());
                 self.write(conn);
             }
             // An interrupted write is repeated.

@@ -122,7 +122,6 @@ impl Engine {
                 self.front_one(key, place, bytes);
             }
             Plan::Split { step, merge } => {
-                self.has_split = true;
                 let Some(territory) = self.territory(key) else {
                     return;
                 };

@@ -259,6 +259,10 @@ impl Engine {
             return;
         };
         let key = part.front;
+        // Another leg of the same client took it along.
+        if client.output.pending().is_empty() {
+            return;
+        }
         if self.is_copying(key, leg) {
             let answered = self.output(ConnId::client(leg)).len();
             return self.client_written(leg, answered);
