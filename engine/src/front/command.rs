@@ -74,7 +74,7 @@ impl Engine {
             Way::Lane { .. } | Way::Everywhere | Way::Pinned { .. } => {
                 self.count_command(key, command);
                 self.front_send(key, call, bytes, command, way, plan);
-                self.mirror(key, call, bytes, command);
+                self.mirror(key, call, bytes, command, plan);
                 if matches!(way, Way::Pinned { reason: PinReason::Blocking { .. }, .. }) {
                     // What stands behind it is for later, on a server, whatever it is about.
                     self.look_at_nothing_more(key);

@@ -4,6 +4,7 @@
 
 mod ending;
 mod messages;
+mod mirrors;
 mod requests;
 mod scene;
 mod transactions;
