@@ -313,12 +313,12 @@ impl Engine {
                     self.reply_error(key, ErrorKind::Refused, &text);
                     return Step::Done;
                 }
-                let places = self.all_places(key);
+                let places = self.territory(key).map(Territory::answering).unwrap_or_default();
                 self.front_many(key, bytes, "CLIENT TRACKING", Merge::Same, places);
                 Step::Done
             }
             Ok(ClientCommand::Caching) => {
-                let places = self.all_places(key);
+                let places = self.territory(key).map(Territory::answering).unwrap_or_default();
                 self.front_many(key, bytes, "CLIENT CACHING", Merge::Same, places);
                 Step::Done
             }

@@ -280,6 +280,17 @@ impl Territory {
         self.all.iter().copied().filter(|place| !self.is_out(*place)).collect()
     }
 
+    /// The places that a client's replies may come from: where it tracks keys.
+    pub(crate) fn answering(&self) -> Vec<usize> {
+        let mut places = self.all.clone();
+        for area in self.routes.iter().filter_map(|route| self.areas.get(route.reads)) {
+            let new = area.places.iter().filter(|place| !places.contains(place));
+            let new: Vec<usize> = new.copied().collect();
+            places.extend(new);
+        }
+        places
+    }
+
     /// What the group at this place is called.
     pub fn name(&self, place: usize) -> &str {
         self.names.get(place).map_or("", |name| &**name)

@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod ending;
+mod limits;
 mod messages;
 mod mirrors;
 mod requests;
