@@ -110,7 +110,9 @@ impl Engine {
         assert!(!front.full || is_full, "{key:?} waits for a leg that has taken everything in");
         let has_room = client.output.unsent() <= OUTPUT_FULL;
         if front.amid.is_none() && has_room && client.state == State::Open {
-            let place = match front.owed.front().map(|owed| &owed.owing) {
+            let first = front.owed.front().map(|owed| &owed.owing);
+            assert!(!matches!(first, Some(Owing::Ours(_))), "{key:?} is owed what is there");
+            let place = match first {
                 Some(Owing::Reply(place) | Owing::Nothing(place)) => Some(*place),
                 _ => None,
             };

@@ -72,7 +72,8 @@ impl Engine {
     /// How many clients of the pool this worker has, and how many of them wait.
     pub(crate) fn count_clients(&self, pool: usize) -> ClientsReport {
         let mut report = ClientsReport::default();
-        for client in self.clients.values().filter(|client| client.pool == pool) {
+        let own = |client: &&Client| client.pool == pool && !client.is_leg();
+        for client in self.clients.values().filter(own) {
             let blocks = self.blocks_there(client)
                 || client.front().is_some_and(|front| {
                     let legs = front.legs.iter().flatten();

@@ -24,7 +24,10 @@ impl Engine {
         let is_it = |key: &Key| {
             let client = self.clients.get(*key);
             client.is_some_and(|client| {
-                client.id == id && client.pool == pool && client.state == State::Open
+                client.id == id
+                    && client.pool == pool
+                    && !client.is_leg()
+                    && client.state == State::Open
             })
         };
         if let Some(key) = self.redirected_to.get(&id).copied().filter(is_it) {

@@ -61,9 +61,9 @@ impl Engine {
     /// This worker's clients of the pool that are meant.
     pub(crate) fn matching(&self, pool: usize, filter: &ClientFilter) -> Vec<Key> {
         let meant = |key: &Key| {
-            self.clients
-                .get(*key)
-                .is_some_and(|client| client.pool == pool && self.is_meant(client, filter))
+            self.clients.get(*key).is_some_and(|client| {
+                client.pool == pool && !client.is_leg() && self.is_meant(client, filter)
+            })
         };
         self.clients.keys().filter(meant).collect()
     }

@@ -74,7 +74,7 @@ impl Engine {
             Way::Lane { .. } | Way::Everywhere | Way::Pinned { .. } => {
                 self.count_command(key, command);
                 self.front_send(key, call, bytes, command, way, plan);
-                self.mirror(key, call, bytes, command);
+                self.mirror(key, call, bytes, command, plan);
                 if matches!(way, Way::Pinned { reason: PinReason::Blocking { .. }, .. }) {
                     // What stands behind it is for later, on a server, whatever it is about.
                     self.look_at_nothing_more(key);
@@ -312,12 +312,12 @@ impl Engine {
                     self.reply_error(key, ErrorKind::Refused, &text);
                     return Step::Done;
                 }
-                let places = self.all_places(key);
+                let places = self.territory(key).map(Territory::answering).unwrap_or_default();
                 self.front_many(key, bytes, "CLIENT TRACKING", Merge::Same, places);
                 Step::Done
             }
             Ok(ClientCommand::Caching) => {
-                let places = self.all_places(key);
+                let places = self.territory(key).map(Territory::answering).unwrap_or_default();
                 self.front_many(key, bytes, "CLIENT CACHING", Merge::Same, places);
                 Step::Done
             }

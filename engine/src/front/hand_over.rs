@@ -94,11 +94,11 @@ impl Engine {
                 }
                 Owing::Nothing(place) => {
                     let place = *place;
-                    self.take_reply(front, place).is_some()
+                    self.take_reply(key, front, place).is_some()
                 }
                 Owing::Cursor(place, cursor) => {
                     let (place, cursor) = (*place, *cursor);
-                    self.take_reply(front, place).is_some_and(|value| {
+                    self.take_reply(key, front, place).is_some_and(|value| {
                         let reply = self.rewritten(key, cursor, value);
                         self.give(key, &reply, mute);
                         true
@@ -106,7 +106,7 @@ impl Engine {
                 }
                 Owing::Begun(place) => {
                     let place = *place;
-                    match self.take_reply(front, place) {
+                    match self.take_reply(key, front, place) {
                         Some(value) => {
                             front.owed.pop_front();
                             self.with_front(key, front, |engine| {
@@ -119,7 +119,7 @@ impl Engine {
                 }
                 Owing::Standing(place) => {
                     let place = *place;
-                    match self.take_reply(front, place) {
+                    match self.take_reply(key, front, place) {
                         Some(value) => {
                             self.with_front(key, front, |engine| {
                                 engine.adopt_standing(key, place, &value);
@@ -132,7 +132,7 @@ impl Engine {
                 }
                 Owing::Permission(place) => {
                     let place = *place;
-                    match self.take_reply(front, place) {
+                    match self.take_reply(key, front, place) {
                         Some(value) => {
                             self.permission_of(key, &value);
                             true
@@ -247,7 +247,7 @@ impl Engine {
             }
             if listens {
                 // A confirmation has to be told from a message: it is looked at whole.
-                let Some(value) = self.take_value(front, place) else {
+                let Some(value) = self.take_value(key, front, place) else {
                     continue;
                 };
                 self.heard(key, front, place, &value);
@@ -337,16 +337,22 @@ impl Engine {
     }
 
     /// Takes the leg's next value, if that is a reply and all of it has come.
-    pub(super) fn take_reply(&mut self, front: &mut Front, place: usize) -> Option<Vec<u8>> {
-        if self.next_is_push(front, place) { None } else { self.take_value(front, place) }
+    fn take_reply(&mut self, key: Key, front: &mut Front, place: usize) -> Option<Vec<u8>> {
+        if self.next_is_push(front, place) { None } else { self.take_value(key, front, place) }
     }
 
     /// Takes the leg's next value, if all of it has come; else what there is of it, so that the leg's node can go on.
-    pub(super) fn take_value(&mut self, front: &mut Front, place: usize) -> Option<Vec<u8>> {
+    pub(super) fn take_value(
+        &mut self,
+        key: Key,
+        front: &mut Front,
+        place: usize,
+    ) -> Option<Vec<u8>> {
         let leg = front.legs.get_mut(place)?.as_mut()?;
         let from = self.clients.get(leg.key)?;
         let (len, whole) = next_value(leg, from);
         leg.gathered.extend_from_slice(from.output.pending().get(..len)?);
+        front.too_much |= leg.gathered.len() as u64 > self.client_output(key);
         let value = whole.then(|| std::mem::take(&mut leg.gathered));
         let leg = leg.key;
         self.client_written(leg, len);

@@ -210,10 +210,19 @@ impl Engine {
         part.staged.clear();
         part.staged_len = 0;
         let key = part.front;
-        if client.input.len() < INPUT_FULL
-            && let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut)
-            && std::mem::take(&mut front.full)
+        if client.input.len() >= INPUT_FULL
+            || !self.clients.get(key).and_then(Client::front).is_some_and(|front| front.full)
         {
+            return;
+        }
+        // Another one may be behind as well.
+        let legs = self.legs_of(key);
+        let mut legs = legs.iter().filter_map(|leg| self.clients.get(*leg));
+        if legs.any(|leg| leg.input.len() >= INPUT_FULL) {
+            return;
+        }
+        if let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut) {
+            front.full = false;
             self.queue(key);
         }
     }

@@ -25,7 +25,7 @@ impl Engine {
         let mut size = 0;
         for (place, come) in &mut merging.parts {
             if matches!(come, Come::NotYet) {
-                *come = self.look_at_part(front, *place);
+                *come = self.look_at_part(key, front, *place);
             }
             let leg = front.legs.get(*place).and_then(Option::as_ref);
             size += match come {
@@ -35,16 +35,18 @@ impl Engine {
             };
             all &= !matches!(come, Come::NotYet);
         }
-        let limit = self
-            .clients
-            .get(key)
-            .map_or(u64::MAX, |client| self.pools[client.pool].settings.limits.client_output);
-        front.too_much |= size as u64 > limit;
+        front.too_much |= size as u64 > self.client_output(key);
         all
     }
 
+    /// How much may be there for the client that it has not read.
+    pub(super) fn client_output(&self, key: Key) -> u64 {
+        let client = self.clients.get(key);
+        client.map_or(u64::MAX, |client| self.pools[client.pool].settings.limits.client_output)
+    }
+
     /// A small part is left where it is until all have come: so it is copied once.
-    fn look_at_part(&mut self, front: &mut Front, place: usize) -> Come {
+    fn look_at_part(&mut self, key: Key, front: &mut Front, place: usize) -> Come {
         if self.next_is_push(front, place) {
             return Come::NotYet;
         }
@@ -67,7 +69,7 @@ impl Engine {
             self.client_written(leg, len);
             return value.map_or(Come::NotYet, Come::Taken);
         }
-        self.take_value(front, place).map_or(Come::NotYet, Come::Taken)
+        self.take_value(key, front, place).map_or(Come::NotYet, Come::Taken)
     }
 
     /// Gives one reply of several; an error, where some shards have not done their part.

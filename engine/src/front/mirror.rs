@@ -1,5 +1,7 @@
 //! What another pool gets as well, without anybody waiting for it.
 
+use std::ops::ControlFlow;
+
 use commands::Command;
 use session::Call;
 use session::shards::{Plan, plan, split};
@@ -9,22 +11,36 @@ use crate::client::{Client, INPUT_FULL};
 use crate::slots::Key;
 
 impl Engine {
-    /// Gives a copy of a command to the pool that its key is mirrored to, if it is.
+    /// Gives a copy of a command to the pool that its keys are mirrored to, if they are. `done`: what became of the command
+    /// itself; what was refused is nobody's.
     pub(crate) fn mirror(
         &mut self,
         key: Key,
         call: Call<'_>,
         bytes: &[u8],
         command: Option<&'static Command>,
+        done: Plan,
     ) {
+        if !matches!(done, Plan::One(_) | Plan::Split { .. }) {
+            return;
+        }
         let Some(territory) = self.territory(key).filter(|territory| territory.mirrors()) else {
             return;
         };
         let Some(command) = command else {
             return;
         };
-        let first = commands::first_key(command, call.len(), |index| call.arg(index));
-        let Some((mirror, view)) = first.and_then(|first| territory.mirror(call.arg(first))) else {
+        let mut found = None;
+        let visited = commands::visit_keys(
+            command,
+            call.len(),
+            |index| call.arg(index),
+            |index| {
+                found = territory.mirror(call.arg(index));
+                if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        );
+        let (Ok(_), Some((mirror, view))) = (visited, found) else {
             return;
         };
         let reads = command.flags.readonly();
@@ -37,7 +53,8 @@ impl Engine {
             Plan::One(place) => vec![(place, bytes.to_vec())],
             Plan::Split { step, .. } => {
                 let parts = split(call, step, &view).parts;
-                parts.into_iter().map(|part| (part.shard, part.request)).collect()
+                let own = parts.into_iter().filter(|part| territory.is_mirror(part.shard));
+                own.map(|part| (part.shard, part.request)).collect()
             }
             _ => return,
         };
@@ -52,7 +69,7 @@ impl Engine {
             return;
         };
         let is_behind =
-            self.clients.get(leg).is_none_or(|leg| leg.input.len() + bytes.len() > INPUT_FULL);
+            self.clients.get(leg).is_none_or(|leg| leg.input.len() + bytes.len() >= INPUT_FULL);
         let Some(client) = self.clients.get(key) else {
             return;
         };
@@ -63,6 +80,23 @@ impl Engine {
         }
         counts.mirrors_total += 1;
         self.feed(key, place, bytes);
+    }
+
+    /// What a mirror's leg has before it is for the standing that its client had: the leg is left, and the next copy is given
+    /// to another.
+    pub(crate) fn leave_busy_mirrors(&mut self, key: Key) {
+        for place in
+            0..self.clients.get(key).and_then(Client::front).map_or(0, |own| own.legs.len())
+        {
+            let is_mirror = self.territory(key).is_some_and(|territory| territory.is_mirror(place));
+            let leg = self.present_leg(key, place).filter(|_| is_mirror);
+            let busy = leg.and_then(|leg| self.clients.get(leg)).is_some_and(|leg| !leg.is_idle());
+            let front = self.clients.get_mut(key).and_then(Client::front_mut);
+            let leg = front.filter(|_| busy).and_then(|front| front.legs.get_mut(place)?.take());
+            if let Some(leg) = leg {
+                self.forget_client(leg.key);
+            }
+        }
     }
 
     /// Is this a leg whose answers nobody waits for?

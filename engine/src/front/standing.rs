@@ -84,6 +84,7 @@ impl Engine {
             client.talk.standing = Rc::new(Standing { login, ..(*talk.standing).clone() });
             client.talk.name.clone_from(&talk.name);
         }
+        self.leave_busy_mirrors(key);
         for other in self.legs_of(key).into_iter().filter(|other| *other != leg) {
             let (Some(client), Some(group)) =
                 (self.clients.get(key), self.clients.get(other).map(|other| other.pool))

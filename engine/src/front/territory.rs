@@ -102,14 +102,17 @@ pub struct View<'a> {
 enum Sight {
     Writes,
     Reads,
-    /// Everything is in this area.
-    Area(usize),
+    /// What is mirrored to this area is there, everything else is nowhere.
+    Mirrored(usize),
 }
 
 impl<'a> View<'a> {
     fn area(&self, key: &[u8]) -> Option<usize> {
         match (self.sight, self.territory.route(key)) {
-            (Sight::Area(area), _) => Some(area),
+            (Sight::Mirrored(area), Some(route)) => {
+                route.mirror.map(|mirror| mirror.area).filter(|own| *own == area)
+            }
+            (Sight::Mirrored(_), None) => None,
             (Sight::Reads, Some(route)) => Some(route.reads),
             (Sight::Writes, Some(route)) => Some(route.writes),
             (_, None) => self.territory.own,
@@ -133,7 +136,12 @@ impl<'a> View<'a> {
 
 impl Layout for View<'_> {
     fn shard(&self, key: &[u8]) -> usize {
-        self.area(key).map_or(0, |area| self.territory.place(area, key))
+        match (self.area(key), self.sight) {
+            (Some(area), _) => self.territory.place(area, key),
+            // None of the places.
+            (None, Sight::Mirrored(_)) => self.territory.groups.len(),
+            (None, Sight::Writes | Sight::Reads) => 0,
+        }
     }
 
     fn splits_msetnx(&self) -> bool {
@@ -272,6 +280,17 @@ impl Territory {
         self.all.iter().copied().filter(|place| !self.is_out(*place)).collect()
     }
 
+    /// The places that a client's replies may come from: where it tracks keys.
+    pub(crate) fn answering(&self) -> Vec<usize> {
+        let mut places = self.all.clone();
+        for area in self.routes.iter().filter_map(|route| self.areas.get(route.reads)) {
+            let new = area.places.iter().filter(|place| !places.contains(place));
+            let new: Vec<usize> = new.copied().collect();
+            places.extend(new);
+        }
+        places
+    }
+
     /// What the group at this place is called.
     pub fn name(&self, place: usize) -> &str {
         self.names.get(place).map_or("", |name| &**name)
@@ -290,7 +309,7 @@ impl Territory {
     /// What another pool gets of commands with this key, and how its keys are laid out.
     pub(crate) fn mirror(&self, key: &[u8]) -> Option<(Mirror, View<'_>)> {
         let mirror = self.route(key)?.mirror?;
-        Some((mirror, View { territory: self, sight: Sight::Area(mirror.area) }))
+        Some((mirror, View { territory: self, sight: Sight::Mirrored(mirror.area) }))
     }
 
     /// Is this place only for what is mirrored?

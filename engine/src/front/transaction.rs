@@ -6,7 +6,7 @@ use session::{Call, Local, Way};
 use topology::ErrorKind;
 
 use crate::Engine;
-use crate::client::Client;
+use crate::client::{Client, INPUT_FULL};
 use crate::command::EXEC_ABORT;
 use crate::front::{Owed, Owing};
 use crate::input::Step;
@@ -216,6 +216,10 @@ impl Engine {
                 return self.not_in_block(key, &super::command::name_of(call));
             }
         };
+        self.queue_at(key, place, bytes)
+    }
+
+    fn queue_at(&mut self, key: Key, place: usize, bytes: &[u8]) -> Step {
         match self.block_place(key, place) {
             Ground::Ready => {
                 self.front_one(key, place, bytes);
@@ -247,6 +251,11 @@ impl Engine {
         match open.place {
             Some(place) => self.front_one(key, place, bytes),
             None if open.refused.is_some() => return self.refused_block(key),
+            // It has to be somewhere: there is room for it.
+            None if open.early.len() + bytes.len() > INPUT_FULL => {
+                let place = open.watched.unwrap_or_else(|| self.any_place(key));
+                return self.queue_at(key, place, bytes);
+            }
             None => {
                 open.early.extend_from_slice(bytes);
                 open.early_count += 1;

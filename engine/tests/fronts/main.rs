@@ -3,7 +3,9 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod ending;
+mod limits;
 mod messages;
+mod mirrors;
 mod requests;
 mod scene;
 mod transactions;

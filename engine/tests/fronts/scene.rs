@@ -9,7 +9,7 @@ use topology::{
     Address, Health, NodeId, NodeView, PoolId, PoolView, Role, ShardView, Snapshot, Time,
 };
 
-/// `a:` is in pool one, `b:` in pool two, `m:` in pool one and mirrored to pool three; `r:` is read from pool two.
+/// `a:` is in pool one, `b:` in pool two, `m:` in pool one and mirrored to pool three; `r:` is read from pool three.
 const ROUTES: &str = r#"
 [[pool.main.routes]]
 prefix = "a:"
@@ -24,7 +24,7 @@ mirror = { pool = "three" }
 [[pool.main.routes]]
 prefix = "r:"
 pool = "one"
-reads = "two"
+reads = "three"
 [[pool.main.routes]]
 prefix = ""
 pool = "one"
@@ -44,6 +44,8 @@ pub(crate) struct Scene {
     links: BTreeMap<ConnId, (usize, Vec<u8>)>,
     /// What the client got.
     pub(crate) got: Vec<u8>,
+    /// What all others got.
+    pub(crate) others_got: Vec<u8>,
     /// Clients that were closed.
     pub(crate) closed: Vec<ConnId>,
     /// Does the client read what it gets?
@@ -90,6 +92,7 @@ impl Scene {
             version: 0,
             links: BTreeMap::new(),
             got: Vec::new(),
+            others_got: Vec::new(),
             closed: Vec::new(),
             reads: true,
         };
@@ -130,7 +133,7 @@ impl Scene {
                 match self.links.get_mut(&conn) {
                     Some((_, sent)) => sent.extend(bytes),
                     None if conn == self.client => self.got.extend(bytes),
-                    None => {}
+                    None => self.others_got.extend(bytes),
                 }
             }
             for action in actions.drain(..) {
@@ -164,11 +167,12 @@ impl Scene {
         self.sends_bytes(&bytes);
     }
 
-    /// Another client of the same pool sends this.
-    pub(crate) fn other_sends(&mut self, lines: &str) {
+    /// Another client of this pool sends this.
+    pub(crate) fn other_sends(&mut self, pool: usize, lines: &str) {
         let bytes = commands(lines);
+        let pool = PoolId(u32::try_from(pool).unwrap_or_default());
         self.turn(|scene| {
-            let other = scene.engine.accept(PoolId(0), Mode::Split, Caller::unknown());
+            let other = scene.engine.accept(pool, Mode::Split, Caller::unknown());
             scene.engine.received(other, &bytes);
         });
     }

@@ -1,6 +1,6 @@
 //! WATCH and MULTI.
 
-use crate::scene::{ONE, Scene, TWO, commands};
+use crate::scene::{ONE, Scene, THREE, TWO, commands};
 
 /// Opens a transaction in pool one.
 fn begin(scene: &mut Scene) {
@@ -46,7 +46,7 @@ fn select_leaves_what_is_watched() {
 fn in_a_pause_of_writes_an_exec_that_writes_waits() {
     let mut scene = Scene::new();
     begin(&mut scene);
-    scene.other_sends("CLIENT PAUSE 50 WRITE");
+    scene.other_sends(0, "CLIENT PAUSE 50 WRITE");
     scene.sends("EXEC");
     assert_eq!(scene.sent(ONE), b"");
     scene.now += 100;
@@ -73,6 +73,20 @@ fn what_a_transaction_reads_and_writes_is_in_one_place() {
     assert_eq!(scene.got(), "+OK\r\n+QUEUED\r\n");
     scene.sends("DISCARD\nGET r:1");
     scene.answers(ONE, "DISCARD", "+OK\r\n");
-    scene.answers(TWO, "GET r:1", "$1\r\nx\r\n");
+    scene.answers(THREE, "GET r:1", "$1\r\nx\r\n");
     assert_eq!(scene.got(), "+OK\r\n$1\r\nx\r\n");
+}
+
+/// What has no keys waits for the first command with one; not without a limit.
+#[test]
+fn a_long_command_without_keys_says_where_the_transaction_is() {
+    let mut scene = Scene::new();
+    scene.sends("MULTI\nPING");
+    assert_eq!(scene.sent(ONE), b"");
+    let echo = format!("ECHO {}", "x".repeat(70_000));
+    scene.sends(&echo);
+    scene.answers(ONE, "MULTI", "+OK\r\n");
+    scene.answers(ONE, "PING", "+QUEUED\r\n");
+    scene.answers(ONE, &echo, "+QUEUED\r\n");
+    assert_eq!(scene.got(), "+OK\r\n+QUEUED\r\n+QUEUED\r\n");
 }
