@@ -98,6 +98,7 @@ fn a_subscription_ends_where_it_began() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it is about real time")]
 fn many_channels_are_no_work_for_a_long_time() {
     let mut scene = Scene::new();
     let names: Vec<String> = (0..60_000).map(|number| format!("a:{number}")).collect();
