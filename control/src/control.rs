@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use config::Config;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use topology::{
     Evidence, NodeIds, PoolId, PoolView, Published, Snapshot, SwitchoverDesk, SwitchoverOrder,
@@ -34,8 +34,8 @@ pub struct Control {
     pools: Vec<Pool>,
     /// Pools without nodes of their own, and the groups that serve their clients, as indices of `pools`.
     fronts: Fronts,
-    rerouted: mpsc::Receiver<Fronts>,
-    rerouter: mpsc::Sender<Fronts>,
+    rerouted: watch::Receiver<Fronts>,
+    rerouter: Arc<watch::Sender<Fronts>>,
     ids: NodeIds,
     evidence: mpsc::Receiver<Evidence>,
     /// How many data-plane threads tell that they hold writes.
@@ -67,7 +67,7 @@ impl Control {
             Pool::new(PoolId(id), pool, tls, resolver.clone(), &mut ids)
         };
         let pools = pools.map(pool).collect();
-        let (rerouter, rerouted) = mpsc::channel(ORDERS);
+        let (rerouter, rerouted) = watch::channel(fronts(config));
         let (sender, evidence) = EvidenceSender::channel();
         let version = published.version();
         let _evidence_sender = sender.clone();
@@ -79,7 +79,7 @@ impl Control {
             pools,
             fronts: fronts(config),
             rerouted,
-            rerouter,
+            rerouter: Arc::new(rerouter),
             ids,
             evidence,
             workers: config.workers.max(1),
@@ -99,9 +99,8 @@ impl Control {
 
     /// Where it is told that the pools' routes have changed, and nothing else of the configuration.
     pub fn rerouter(&self) -> impl Fn(&Config) + Send + use<> {
-        let rerouter = self.rerouter.clone();
-        // A full channel holds newer ones that were not looked at yet; the next change brings them all.
-        move |config| _ = rerouter.try_send(fronts(config))
+        let rerouter = Arc::clone(&self.rerouter);
+        move |config| _ = rerouter.send_replace(fronts(config))
     }
 
     /// Probes, resolves and publishes until it is dropped.
@@ -129,8 +128,8 @@ impl Control {
                         self.heed(evidence);
                     }
                 }
-                Some(fronts) = self.rerouted.recv() => {
-                    self.fronts = fronts;
+                Ok(()) = self.rerouted.changed() => {
+                    self.fronts = self.rerouted.borrow_and_update().clone();
                     self.publish();
                 }
                 Some(order) = self.orders.recv() => self.switch_over(order, &mut tasks),
