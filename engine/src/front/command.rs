@@ -282,7 +282,7 @@ impl Engine {
                 }
                 self.front_reset(key)
             }
-            Local::Info if open => self.front_queued(key, call, bytes, Plan::Any),
+            Local::Info | Local::Unwatch if open => self.front_queued(key, call, bytes, Plan::Any),
             Local::Info => {
                 let places = self.territory(key).map(Territory::present).unwrap_or_default();
                 self.front_many(key, bytes, "INFO", Merge::Info, places);

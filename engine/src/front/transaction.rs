@@ -198,7 +198,7 @@ impl Engine {
     ) -> Step {
         let place = match plan {
             Plan::One(place) => place,
-            Plan::Any => return self.keyless_queued(key, bytes),
+            Plan::Any => return self.keyless_queued(key, call, bytes),
             Plan::Crosses { one, other } => {
                 self.spoil_block(key);
                 let text = self.crosses(key, call, one, other);
@@ -244,7 +244,9 @@ impl Engine {
             .unwrap_or(1)
     }
 
-    fn keyless_queued(&mut self, key: Key, bytes: &[u8]) -> Step {
+    fn keyless_queued(&mut self, key: Key, call: Call<'_>, bytes: &[u8]) -> Step {
+        // What a node will not queue it has to say itself, and to abort EXEC for.
+        let accepted = commands::lookup(call.name()).is_some_and(|own| own.accepts(call.len()));
         let Some(open) = self.open_mut(key) else {
             return Step::Done;
         };
@@ -252,7 +254,7 @@ impl Engine {
             Some(place) => self.front_one(key, place, bytes),
             None if open.refused.is_some() => return self.refused_block(key),
             // It has to be somewhere: there is room for it.
-            None if open.early.len() + bytes.len() > INPUT_FULL => {
+            None if !accepted || open.early.len() + bytes.len() > INPUT_FULL => {
                 let place = open.watched.unwrap_or_else(|| self.any_place(key));
                 return self.queue_at(key, place, bytes);
             }

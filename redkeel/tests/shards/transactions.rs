@@ -100,3 +100,23 @@ fn watched_keys_bind_the_transaction_to_their_shard() {
     let replies = client.pipeline([vec!["MULTI"], vec!["INCR", b], vec!["EXEC"]]);
     assert_eq!(replies[2], integers(&[3]));
 }
+
+#[test]
+fn what_has_no_keys_is_queued_or_refused_as_on_one_server() {
+    let servers = servers(2);
+    let redkeel = sharded(&servers);
+    let mut client = redkeel.client();
+    let keys = key_of_each(&mut client, &servers);
+    assert_eq!(client.command(["MULTI"]), simple("OK"));
+    for command in [vec!["UNWATCH"], vec!["ECHO", "x"]] {
+        assert_eq!(client.command(&command), simple("QUEUED"), "{command:?}");
+    }
+    assert_eq!(client.command(["INCR", &keys[1]]), simple("QUEUED"));
+    let result = Value::Array(vec![simple("OK"), bulk("x"), Value::Integer(1)]);
+    assert_eq!(client.command(["EXEC"]), result);
+    // Before the first key.
+    assert_eq!(client.command(["MULTI"]), simple("OK"));
+    let error = error_text(&client.command(["ECHO"])).unwrap();
+    assert_eq!(error, "ERR wrong number of arguments for 'echo' command");
+    assert!(error_text(&client.command(["EXEC"])).unwrap().starts_with("EXECABORT"));
+}

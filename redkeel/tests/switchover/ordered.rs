@@ -30,7 +30,7 @@ fn on_the_command_line() {
     let text = String::from_utf8(unknown.stderr).unwrap();
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text.contains("there is no pool other"), "{text}");
-    assert_eq!(run(&redkeel, &["a/b"]).status.code(), Some(64));
+    assert_eq!(run(&redkeel, &["a b"]).status.code(), Some(64));
 
     let done = run(&redkeel, &["main", "--to", &target]);
     let text = String::from_utf8(done.stdout).unwrap();
