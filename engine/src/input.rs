@@ -120,6 +120,7 @@ impl Engine {
                 return input.len();
             }
             let pool = client.pool;
+            let is_staged = at == 0 && client.has_staged();
             if client.is_streaming() {
                 let used = self.stream_on(key, &input[at..]);
                 self.used(key, &mut at, used);
@@ -140,7 +141,7 @@ impl Engine {
                 return self.park(key, Parked::Pause, at);
             }
             let base = at;
-            let stop = if at == 0 && self.gather_staged(key, input) {
+            let stop = if is_staged && self.gather_staged(key, input) {
                 Stop::More
             } else {
                 self.gather(key, &input[base..end])
@@ -319,12 +320,15 @@ impl Engine {
             return;
         };
         let full = client.parked != Parked::No && client.input.len() >= INPUT_FULL;
+        let may_be_held = client.trouble.is_some();
         // What a leg has waiting holds up its client, which looks at that itself.
         if full != client.paused && !client.is_leg() {
             client.paused = full;
             let conn = ConnId::client(key);
             self.actions.push(if full { Action::Pause(conn) } else { Action::Resume(conn) });
         }
-        self.count_held(key);
+        if may_be_held {
+            self.count_held(key);
+        }
     }
 }

@@ -91,7 +91,7 @@ pub struct Engine {
     /// Clients to go on with before the turn ends.
     ready: Vec<Key>,
     /// Legs that have something to hand over before the turn ends.
-    fed: Vec<Key>,
+    fed: Vec<ConnId>,
     /// How many legs there are among the clients.
     legs: usize,
     standings: HashSet<Rc<Standing>>,
@@ -330,7 +330,7 @@ impl Engine {
                     self.close_if_idle(key);
                 }
             } else if let Some(leg) = self.fed.pop() {
-                self.leg_is_fed(leg);
+                self.leg_is_fed(leg.key());
             } else {
                 break;
             }
@@ -457,7 +457,7 @@ impl Engine {
         {
             client.dirty = true;
             if client.is_leg() {
-                self.fed.push(key);
+                self.fed.push(ConnId::client(key));
             } else {
                 self.dirty.push(ConnId::client(key));
             }

@@ -104,9 +104,12 @@ impl Engine {
         if client.trouble.is_some() || client.special.is_some() {
             return false;
         }
-        if let Side::Leg(part) = &mut client.side {
+        let is_leg = if let Side::Leg(part) = &mut client.side {
             part.add_whole(client.output.unsent(), value.len());
-        }
+            true
+        } else {
+            false
+        };
         client.output.append(value, &mut self.buffers);
         client.output.commit();
         client.unanswered -= 1;
@@ -120,11 +123,8 @@ impl Engine {
         }
         if !client.dirty {
             client.dirty = true;
-            if client.is_leg() {
-                self.fed.push(client_key);
-            } else {
-                self.dirty.push(ConnId::client(client_key));
-            }
+            let list = if is_leg { &mut self.fed } else { &mut self.dirty };
+            list.push(ConnId::client(client_key));
         }
         let taken = self.now.since(front.at);
         let micros = taken.as_micros() as u64;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Engine;
-use crate::client::{OUTPUT_FULL, Parked};
+use crate::client::{OUTPUT_FULL, Parked, State};
 use crate::conn::{Action, ConnId};
 use crate::front::Side;
 use crate::slots::Key;
@@ -153,23 +153,30 @@ impl Engine {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
-        if let Side::Leg(part) = &mut client.side {
-            part.handed_over(count);
-        }
+        let is_front = match &mut client.side {
+            Side::Whole => false,
+            Side::Front(_) => true,
+            Side::Leg(part) => {
+                part.handed_over(count);
+                false
+            }
+        };
         client.output.advance(count, &mut self.buffers);
         client.window.take(count);
         client.last_output = self.now;
         self.pools[client.pool].counts.client_bytes_out_total += count as u64;
         let unsent = client.output.unsent();
+        let may_stall = client.special.is_some();
+        let may_end = client.ended || client.state != State::Open || self.draining;
         // What its legs have, owed or unasked, waits for room as well.
-        let has_room_again = client.is_front() && unsent + count >= OUTPUT_FULL / 2;
+        let has_room_again = is_front && unsent + count >= OUTPUT_FULL / 2;
         if (client.parked == Parked::Output || has_room_again) && unsent < OUTPUT_FULL / 2 {
             self.queue(key);
         }
-        if unsent < STALL_ABOVE / 4 {
+        if may_stall && unsent < STALL_ABOVE / 4 {
             self.unstall(key);
         }
-        if unsent == 0 {
+        if may_end && unsent == 0 {
             self.client_drained(key);
         }
     }

@@ -57,10 +57,18 @@ impl Client {
         }
     }
 
+    #[inline]
     pub(crate) fn is_front(&self) -> bool {
         matches!(self.side, Side::Front(_))
     }
 
+    /// Were requests at the start of its input looked at before they got there?
+    #[inline]
+    pub(crate) fn has_staged(&self) -> bool {
+        matches!(&self.side, Side::Leg(part) if !part.staged.is_empty())
+    }
+
+    #[inline]
     pub(crate) fn is_leg(&self) -> bool {
         matches!(self.side, Side::Leg(_))
     }
