@@ -34,7 +34,7 @@ const BUSY: usize = 6;
 /// clients it makes no difference.
 const REST: Duration = Duration::from_micros(50);
 /// At most so many of them.
-const RESTS: u32 = 7;
+const RESTS: u32 = 5;
 
 /// What a worker is made of.
 pub(crate) struct Parts {
@@ -180,8 +180,7 @@ impl Turner {
     /// Over shards each node gets its own write, and answers by its own: the more of them, the more commands have to come
     /// together for each.
     fn rest(&self) -> Duration {
-        let rests =
-            if self.has_shards { self.nodes_written.saturating_sub(1).clamp(1, RESTS) } else { 1 };
+        let rests = if self.has_shards { (1 + self.nodes_written / 2).clamp(1, RESTS) } else { 1 };
         REST * rests
     }
 
