@@ -7,7 +7,7 @@ use topology::ErrorKind;
 
 use crate::Engine;
 use crate::client::{Client, OUTPUT_FULL, Parked, State};
-use crate::front::Stream;
+use crate::front::{Stream, Territory};
 use crate::input::STREAM_ABOVE;
 use crate::listening::LISTENS;
 use crate::slots::Key;
@@ -169,15 +169,7 @@ impl Engine {
         let call = Call::begun(input, scanner.args(), scanner.argc());
         let in_block = self.block_is_open(key);
         let client = self.clients.get(key)?;
-        let pool = &self.pools[client.pool];
-        let territory = pool.territory.as_ref()?;
-        let learned = &self.pools[*territory.groups.first()?].learned;
-        let rules = Rules {
-            mode: client.mode,
-            refuse: &pool.settings.refuse,
-            learned,
-            access: pool.access(client.talk.who),
-        };
+        let (territory, rules) = self.front_rules(client)?;
         let (way, command) =
             if call.is_empty() { return None } else { classify_begun(call, &rules) };
         if self.only_listens(key) {
@@ -290,6 +282,19 @@ impl Engine {
         len
     }
 
+    /// What decides about a client's commands: its pool's layout and rules, and what the nodes have taught.
+    fn front_rules(&self, client: &Client) -> Option<(&Territory, Rules<'_>)> {
+        let pool = &self.pools[client.pool];
+        let territory = pool.territory.as_ref()?;
+        let rules = Rules {
+            mode: client.mode,
+            refuse: &pool.settings.refuse,
+            learned: &self.pools[*territory.groups.first()?].learned,
+            access: pool.access(client.talk.who),
+        };
+        Some((territory, rules))
+    }
+
     /// What is to be done with a command, and what the table says of it. In a transaction, reads are where writes go.
     pub(crate) fn front_plan(
         &self,
@@ -298,20 +303,12 @@ impl Engine {
         in_block: bool,
     ) -> Option<(Way, Option<&'static commands::Command>, Plan)> {
         let client = self.clients.get(key)?;
-        let pool = &self.pools[client.pool];
-        let territory = pool.territory.as_ref()?;
-        let learned = &self.pools[*territory.groups.first()?].learned;
-        let rules = Rules {
-            mode: client.mode,
-            refuse: &pool.settings.refuse,
-            learned,
-            access: pool.access(client.talk.who),
-        };
+        let (territory, rules) = self.front_rules(client)?;
         let (way, command) = classify(call, &rules);
         let plan = match way {
             Way::Lane { .. } | Way::Everywhere | Way::Pinned { .. } => {
                 let reads = command.is_some_and(|command| command.flags.readonly());
-                plan(call, command, learned, &territory.view(reads && !in_block))
+                plan(call, command, rules.learned, &territory.view(reads && !in_block))
             }
             Way::Local(_) | Way::Reject(_) => Plan::Any,
         };
