@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use routing::{Distribution, Sharding};
-use testkit::{Peer, Port, eventually};
+use testkit::{Address, Client, Peer, Port, eventually, simple};
 
 use crate::fleet::{Fleet, SERVERS, find_through, write_through};
 use crate::keys::keys;
@@ -103,6 +103,11 @@ fn envoy(
         });
         wrong.map_or(Ok(()), |wrong| Err(format!("{wrong:?}")))
     });
+    // Its worker gets its rings from the thread that has counted the hosts: once it answers, it has them.
+    for port in &ports {
+        let mut client = Client::connect(&port.address().parse::<Address>().unwrap());
+        assert_eq!(client.command(["PING"]), simple("PONG"));
+    }
     Some((envoy, ports))
 }
 

@@ -134,9 +134,10 @@ impl Pool {
         };
         let endpoints: Vec<String> =
             self.shards.iter().map(|shard| self.envoy_endpoint(fleet, shard, names)).collect();
+        // Without a window for merges a host that is not healthy is out of the ring at once, not a second later.
         format!(
-            "{{ name: {name}, type: {kind}, connect_timeout: 1s, lb_policy: {policy}, {more} \
-             common_lb_config: {{ consistent_hashing_lb_config: {{ use_hostname_for_hashing: {by_hostname} }} }}, \
+            "{{ name: {name}, type: {kind}, connect_timeout: 5s, lb_policy: {policy}, {more} \
+             common_lb_config: {{ update_merge_window: 0s, consistent_hashing_lb_config: {{ use_hostname_for_hashing: {by_hostname} }} }}, \
              load_assignment: {{ cluster_name: {name}, endpoints: [{{ lb_endpoints: [{}] }}] }} }}",
             endpoints.join(", ")
         )
