@@ -1,33 +1,80 @@
 //! Buffers that are taken from a pool when there is something to hold and given back when it is gone: a silent client holds none.
 
-/// Buffers above this capacity are not kept: a burst is given back to the allocator.
-const KEEP_CAPACITY: usize = 64 * 1024;
-/// How many spare buffers are kept.
-const KEEP_COUNT: usize = 512;
-/// A buffer's first capacity.
+/// The smallest capacity of a buffer; each further size is twice the one before.
 const FIRST_CAPACITY: usize = 1024;
+/// How many sizes there are. A larger buffer is not kept: a burst is given back to the allocator.
+const SIZES: usize = 7;
+/// The capacity of the largest that are kept.
+const KEEP_CAPACITY: usize = FIRST_CAPACITY << (SIZES - 1);
+/// How much spare memory is kept of each size.
+const KEEP_BYTES: usize = 1 << 20;
 /// Sent bytes at the front of a buffer are cut off beyond this, once they are half of it.
 const COMPACT_ABOVE: usize = 64 * 1024;
 
-/// Spare buffers of one worker.
+/// Spare buffers of one worker, by their sizes. Those that were used last are used first: they are in the processor's caches.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
-    spare: Vec<Vec<u8>>,
+    spare: [Vec<Vec<u8>>; SIZES],
 }
 
 impl BufferPool {
-    pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_CAPACITY))
+    /// A buffer for so many bytes at least.
+    #[inline]
+    fn take(&mut self, len: usize) -> Vec<u8> {
+        if len <= FIRST_CAPACITY
+            && let Some(buffer) = self.spare[0].pop()
+        {
+            return buffer;
+        }
+        self.take_any(len)
+    }
+
+    fn take_any(&mut self, len: usize) -> Vec<u8> {
+        let larger = (len.saturating_sub(1) / FIRST_CAPACITY).checked_ilog2();
+        let size = larger.map_or(0, |larger| larger + 1);
+        match self.spare.get_mut(size as usize) {
+            Some(spare) => {
+                spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_CAPACITY << size))
+            }
+            None => Vec::with_capacity(len),
+        }
     }
 
     pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0
-            && buffer.capacity() <= KEEP_CAPACITY
-            && self.spare.len() < KEEP_COUNT
-        {
-            buffer.clear();
-            self.spare.push(buffer);
+        let capacity = buffer.capacity();
+        // A smaller one came from elsewhere: it would have to grow whenever it is used.
+        if !(FIRST_CAPACITY..=KEEP_CAPACITY).contains(&capacity) {
+            return;
         }
+        let size = (capacity / FIRST_CAPACITY).ilog2();
+        let spare = &mut self.spare[size as usize];
+        if spare.len() < (KEEP_BYTES / FIRST_CAPACITY) >> size {
+            buffer.clear();
+            spare.push(buffer);
+        }
+    }
+
+    /// Appends to a buffer that has to be taken first if it is none yet.
+    pub(crate) fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) {
+        if buffer.capacity() == 0 {
+            *buffer = self.take(bytes.len());
+        }
+        buffer.extend_from_slice(bytes);
+    }
+}
+
+/// How much a buffer held when it was last given back: what it will probably hold the next time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Usual(u32);
+
+impl Usual {
+    fn note(&mut self, len: usize) {
+        self.0 = len.min(KEEP_CAPACITY) as u32;
+    }
+
+    /// Enough for these bytes and for what is usual.
+    fn at_least(self, len: usize) -> usize {
+        len.max(self.0 as usize)
     }
 }
 
@@ -40,20 +87,19 @@ pub(crate) struct Output {
     bytes: Vec<u8>,
     sent: usize,
     committed: usize,
+    usual: Usual,
 }
 
 impl Output {
     pub(crate) fn append(&mut self, bytes: &[u8], pool: &mut BufferPool) {
-        if self.bytes.capacity() == 0 {
-            self.bytes = pool.take();
-        }
-        self.bytes.extend_from_slice(bytes);
+        self.buffer(bytes.len(), pool).extend_from_slice(bytes);
     }
 
-    /// The buffer to append to with the writers of `resp`.
-    pub(crate) fn buffer(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
+    /// The buffer, to append about `len` bytes.
+    #[inline]
+    pub(crate) fn buffer(&mut self, len: usize, pool: &mut BufferPool) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
-            self.bytes = pool.take();
+            self.bytes = pool.take(self.usual.at_least(len));
         }
         &mut self.bytes
     }
@@ -102,6 +148,7 @@ impl Output {
     pub(crate) fn advance(&mut self, count: usize, pool: &mut BufferPool) {
         self.sent = (self.sent + count).min(self.committed);
         if self.sent == self.bytes.len() {
+            self.usual.note(self.sent);
             pool.give(std::mem::take(&mut self.bytes));
             self.sent = 0;
             self.committed = 0;
@@ -123,12 +170,13 @@ pub(crate) struct Requests {
     bytes: Vec<u8>,
     head: usize,
     sent: usize,
+    usual: Usual,
 }
 
 impl Requests {
     pub(crate) fn append(&mut self, bytes: &[u8], pool: &mut BufferPool) {
         if self.bytes.capacity() == 0 {
-            self.bytes = pool.take();
+            self.bytes = pool.take(self.usual.at_least(bytes.len()));
         }
         self.bytes.extend_from_slice(bytes);
     }
@@ -160,6 +208,7 @@ impl Requests {
     pub(crate) fn release(&mut self, len: usize, pool: &mut BufferPool) {
         self.head = (self.head + len).min(self.bytes.len());
         if self.head == self.bytes.len() && self.sent == self.bytes.len() {
+            self.usual.note(self.sent);
             pool.give(std::mem::take(&mut self.bytes));
             self.head = 0;
             self.sent = 0;
@@ -197,7 +246,7 @@ mod tests {
         assert_eq!(output.unsent(), 5);
         output.advance(5, &mut pool);
         assert_eq!(output.unsent(), 0);
-        assert_eq!(pool.spare.len(), 1);
+        assert_eq!(pool.spare[0].len(), 1);
     }
 
     #[test]
@@ -221,6 +270,38 @@ mod tests {
     fn a_burst_is_not_kept() {
         let mut pool = BufferPool::default();
         pool.give(Vec::with_capacity(KEEP_CAPACITY * 2));
-        assert!(pool.spare.is_empty());
+        pool.give(Vec::with_capacity(FIRST_CAPACITY / 2));
+        assert!(pool.spare.iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn a_buffer_is_as_large_as_what_it_is_taken_for() {
+        let mut pool = BufferPool::default();
+        for len in [0, 1, 1024, 1025, 5000, 65_536, 65_537, 1_000_000] {
+            let buffer = pool.take(len);
+            assert!(buffer.capacity() >= len.max(FIRST_CAPACITY), "{len}");
+            pool.give(buffer);
+        }
+        let kept: Vec<usize> = pool.spare.iter().map(Vec::len).collect();
+        assert_eq!(kept, [1, 1, 0, 1, 0, 0, 1]);
+        assert_eq!(pool.take(3000).capacity(), 4096);
+        assert_eq!(pool.take(2000).capacity(), 2048);
+        let kept: Vec<usize> = pool.spare.iter().map(Vec::len).collect();
+        assert_eq!(kept, [1, 0, 0, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn what_was_usual_is_taken_at_once_the_next_time() {
+        let mut pool = BufferPool::default();
+        let mut output = Output::default();
+        output.append(&[b'x'; 3000], &mut pool);
+        output.commit();
+        output.advance(3000, &mut pool);
+        output.append(b"y", &mut pool);
+        assert_eq!(output.capacity(), 4096);
+        output.commit();
+        output.advance(1, &mut pool);
+        output.append(b"y", &mut pool);
+        assert_eq!(output.capacity(), FIRST_CAPACITY);
     }
 }

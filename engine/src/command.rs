@@ -329,7 +329,7 @@ impl Engine {
             write(&mut bytes, protocol);
             return self.owe_ours(key, bytes);
         }
-        write(client.output.buffer(&mut self.buffers), protocol);
+        write(client.output.buffer(0, &mut self.buffers), protocol);
         client.output.commit();
         self.touch_client(key);
     }

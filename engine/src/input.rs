@@ -45,13 +45,10 @@ impl Engine {
             if let (Some(client), Some(rest)) = (self.clients.get_mut(key), data.get(used..))
                 && !rest.is_empty()
             {
-                if client.input.capacity() == 0 {
-                    client.input = self.buffers.take();
-                }
-                client.input.extend_from_slice(rest);
+                self.buffers.append(&mut client.input, rest);
             }
         } else {
-            client.input.extend_from_slice(data);
+            self.buffers.append(&mut client.input, data);
             if client.parked == Parked::No {
                 self.go_on(key);
             }

@@ -92,6 +92,8 @@ pub struct Engine {
     ready: Vec<Key>,
     /// Legs that have something to hand over before the turn ends.
     fed: Vec<ConnId>,
+    /// Clients to whom legs have something to hand over: once to each, whatever many legs it is.
+    answered: Vec<Key>,
     /// How many legs there are among the clients.
     legs: usize,
     standings: HashSet<Rc<Standing>>,
@@ -163,6 +165,7 @@ impl Engine {
             dirty: Vec::new(),
             ready: Vec::new(),
             fed: Vec::new(),
+            answered: Vec::new(),
             legs: 0,
             standings: HashSet::new(),
             scanner: RequestScanner::new(),
@@ -331,6 +334,8 @@ impl Engine {
                 }
             } else if let Some(leg) = self.fed.pop() {
                 self.leg_is_fed(leg.key());
+            } else if let Some(front) = self.answered.pop() {
+                self.hand_over(front);
             } else {
                 break;
             }

@@ -71,7 +71,13 @@ impl ReplyScanner {
         let mut rest = buf;
         while !rest.is_empty() {
             let used = match self.part {
-                Part::Whole => self.begin_element(rest)?,
+                Part::Whole => match whole_bulk(rest) {
+                    Some(len) => {
+                        self.end_element();
+                        len
+                    }
+                    None => self.begin_element(rest)?,
+                },
                 Part::Header { bytes, len } => self.collect_header(rest, bytes, len)?,
                 Part::Line { cr } => self.continue_line(rest, cr),
                 Part::Bulk { left } => self.continue_bulk(rest, left)?,
@@ -190,6 +196,16 @@ impl ReplyScanner {
 /// reply, and nearly every element of the others. What is broken is left to the slow path.
 #[inline]
 fn whole_leaf(buf: &[u8]) -> Option<usize> {
+    match buf.first()? {
+        // What most writes are answered.
+        b'+' if buf.starts_with(b"+OK\r\n") => Some(5),
+        b'+' | b'-' | b':' => Some(1 + find_crlf(&buf[1..])?),
+        b'$' => whole_bulk(buf).or_else(|| whole_other_leaf(buf)),
+        _ => whole_other_leaf(buf),
+    }
+}
+
+fn whole_other_leaf(buf: &[u8]) -> Option<usize> {
     match header::read(buf) {
         Ok(Some((Header::Line, used))) => Some(used + find_crlf(&buf[used..])?),
         Ok(Some((Header::Bulk(len), used))) => {
@@ -200,6 +216,29 @@ fn whole_leaf(buf: &[u8]) -> Option<usize> {
         Ok(Some((Header::Null, used))) => Some(used),
         _ => None,
     }
+}
+
+/// The length of the bulk string at the front of `buf` if it is whole, well-formed and shorter than 10,000 bytes: what most
+/// replies, and most elements of the others, are made of.
+#[inline]
+fn whole_bulk(buf: &[u8]) -> Option<usize> {
+    let digits = buf.strip_prefix(b"$")?;
+    let mut len = 0;
+    for (count, &byte) in digits.iter().take(5).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let payload = 1 + count + 2;
+            let is_end = |at: usize| buf.get(at..at + 2) == Some(b"\r\n");
+            let whole = count > 0 && is_end(payload - 2) && is_end(payload + len);
+            return whole.then_some(payload + len + 2);
+        }
+        // A zero stands alone.
+        if len == 0 && count > 0 {
+            return None;
+        }
+        len = len * 10 + usize::from(digit);
+    }
+    None
 }
 
 #[cfg(test)]

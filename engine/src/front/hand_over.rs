@@ -21,6 +21,7 @@ impl Engine {
         let Side::Front(mut front) = std::mem::take(&mut client.side) else {
             return;
         };
+        front.answered = false;
         let before = front.owed.len();
         self.hand_over_from(key, &mut front);
         let paid = before.saturating_sub(front.owed.len());

@@ -135,10 +135,7 @@ impl Engine {
     pub(crate) fn feed(&mut self, key: Key, place: usize, bytes: &[u8]) {
         if let Some(leg) = self.leg(key, place) {
             if let Some(client) = self.clients.get_mut(leg) {
-                if client.input.capacity() == 0 {
-                    client.input = self.buffers.take();
-                }
-                client.input.extend_from_slice(bytes);
+                self.buffers.append(&mut client.input, bytes);
             }
             self.fed_leg(key, leg);
         }
@@ -176,12 +173,7 @@ impl Engine {
         }
         match bytes {
             Cow::Owned(bytes) if client.input.capacity() == 0 => client.input = bytes,
-            bytes => {
-                if client.input.capacity() == 0 {
-                    client.input = self.buffers.take();
-                }
-                client.input.extend_from_slice(&bytes);
-            }
+            bytes => self.buffers.append(&mut client.input, &bytes),
         }
         self.fed_leg(key, leg);
     }
@@ -276,7 +268,6 @@ impl Engine {
             return;
         };
         let key = part.front;
-        // Another leg of the same client took it along.
         if client.output.pending().is_empty() {
             return;
         }
@@ -284,7 +275,12 @@ impl Engine {
             let answered = self.output(ConnId::client(leg)).len();
             return self.client_written(leg, answered);
         }
-        self.hand_over(key);
+        if let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut)
+            && !front.answered
+        {
+            front.answered = true;
+            self.answered.push(key);
+        }
     }
 
     /// The routes of these pools, all that there are, may be others than before; everything else is the same.

@@ -143,7 +143,8 @@ impl Engine {
             return;
         };
         let protocol = client.talk.standing.protocol;
-        let out = client.output.buffer(&mut self.buffers);
+        let len = replies.iter().map(|reply| reply.len()).sum();
+        let out = client.output.buffer(len, &mut self.buffers);
         if merge(how, replies, order, turn, protocol, out).is_err() {
             let text = format!(
                 "ERR redkeel: the shards of pool {} gave '{}' replies of different kinds",

@@ -70,6 +70,8 @@ pub(crate) struct Front {
     pub(crate) streaming: Option<Stream>,
     /// Nothing more is looked at before all that is owed was given.
     pub(crate) alone: bool,
+    /// Its legs have something to hand over before the turn ends.
+    pub(crate) answered: bool,
     /// It waits for a leg to take in what it has.
     pub(crate) full: bool,
     /// More was gathered for one reply than a client may have unread.

@@ -40,6 +40,13 @@ struct Area {
     ring: Option<Rings>,
 }
 
+impl Area {
+    /// Where the member's group is.
+    fn place(&self, member: usize) -> usize {
+        self.places.get(member).copied().unwrap_or_default()
+    }
+}
+
 /// The ring over several groups.
 #[derive(Debug)]
 struct Rings {
@@ -119,6 +126,17 @@ impl<'a> View<'a> {
         }
     }
 
+    /// That of all keys, where there are no routes.
+    fn only_area(&self) -> Option<&'a Area> {
+        let territory = self.territory;
+        match self.sight {
+            Sight::Writes | Sight::Reads if territory.routes.is_empty() => {
+                territory.areas.get(territory.own?)
+            }
+            _ => None,
+        }
+    }
+
     /// Where a key is, with the reasons. With [`Distribution::Random`] the group is one of many.
     pub fn locate(&self, key: &[u8]) -> Option<Located<'a>> {
         let territory = self.territory;
@@ -141,6 +159,19 @@ impl Layout for View<'_> {
             // None of the places.
             (None, Sight::Mirrored(_)) => self.territory.groups.len(),
             (None, Sight::Writes | Sight::Reads) => 0,
+        }
+    }
+
+    fn shards<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<usize> {
+        match self.only_area().and_then(|area| Some((area, area.ring.as_ref()?))) {
+            Some((area, rings)) if rings.ring.distribution() != Distribution::Random => {
+                let mut shards = rings.ring.shards(keys);
+                for shard in &mut shards {
+                    *shard = area.place(*shard);
+                }
+                shards
+            }
+            _ => keys.map(|key| self.shard(key)).collect(),
         }
     }
 
@@ -258,7 +289,7 @@ impl Territory {
             Some(rings) => rings.ring.shard(key),
             None => 0,
         };
-        area.places.get(member).copied().unwrap_or_default()
+        area.place(member)
     }
 
     /// As commands see it that only read, or others.

@@ -172,6 +172,16 @@ impl Ring {
         }
     }
 
+    /// The shards of many keys, in their order.
+    pub fn shards<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<usize> {
+        if let Table::Single(shard) = self.table {
+            return keys.map(|_| shard).collect();
+        }
+        // First all hashes, then all places: so the processor can wait for the memory of several places at once.
+        let hashes: Vec<u64> = keys.map(|key| self.hash.of(&key[hashed(key, self.tag)])).collect();
+        hashes.into_iter().map(|hash| self.table.find(hash).1).collect()
+    }
+
     /// A shard for [`Distribution::Random`]: `number` is drawn anew for each request. All that are up are equally likely,
     /// whatever their weights.
     #[inline]

@@ -1,11 +1,16 @@
 //! Points on a circle, each of which belongs to a shard.
 
+/// So many points are compared with a hash at once: more than most parts of the circle have.
+const AT_ONCE: usize = 4;
+
 /// Points in ascending order. A hash belongs to the first point that is not below it; beyond the last it is the first.
 #[derive(Debug)]
 pub(super) struct Points<V> {
-    // Apart, so that a search touches half the memory.
-    values: Box<[V]>,
-    shards: Box<[u32]>,
+    /// Each with its shard. Behind them the last one stands so often that as many as are compared at once can be read from
+    /// anywhere.
+    points: Box<[(V, u32)]>,
+    /// How many there are.
+    count: usize,
     /// Where the points begin whose leading bits are at least so much: about one point for each.
     starts: Box<[u32]>,
     /// How many bits are not among those.
@@ -21,7 +26,7 @@ impl<V: Copy + Ord + Into<u64>> Points<V> {
         points.sort_by_key(|&(value, _)| value);
         let parts = points.len().next_power_of_two().max(2);
         let rest = size_of::<V>() as u32 * 8 - parts.trailing_zeros();
-        let mut starts = Vec::with_capacity(parts + 1);
+        let mut starts = Vec::with_capacity(parts);
         let mut at = 0;
         for part in 0..parts as u64 {
             while points.get(at).is_some_and(|&(value, _)| value.into() >> rest < part) {
@@ -29,28 +34,30 @@ impl<V: Copy + Ord + Into<u64>> Points<V> {
             }
             starts.push(at as u32);
         }
-        starts.push(points.len() as u32);
-        Self {
-            values: points.iter().map(|&(value, _)| value).collect(),
-            shards: points.iter().map(|&(_, shard)| shard).collect(),
-            starts: starts.into(),
-            rest,
-        }
+        let count = points.len();
+        points.extend(points.last().copied().into_iter().cycle().take(AT_ONCE));
+        Self { points: points.into(), count, starts: starts.into(), rest }
     }
 
     /// The point that `hash` belongs to, and its shard.
     #[inline]
     pub(super) fn find(&self, hash: V) -> (V, usize) {
         let part = (hash.into() >> self.rest) as usize;
-        let (from, to) = (self.starts[part] as usize, self.starts[part + 1] as usize);
-        // Behind a part without a fitting point the next part's first one follows.
-        let at = from + self.values[from..to].partition_point(|&value| value < hash);
-        let at = if at == self.values.len() { 0 } else { at };
-        (self.values[at], self.shards[at] as usize)
+        let mut at = self.starts[part] as usize;
+        // Some are compared at once: how many are below is counted without a branch that is hard to foresee.
+        while let Some(some) = self.points.get(at..at + AT_ONCE) {
+            let below = some.iter().map(|&(value, _)| usize::from(value < hash)).sum::<usize>();
+            at += below;
+            if below < AT_ONCE {
+                break;
+            }
+        }
+        let (value, shard) = self.points[if at < self.count { at } else { 0 }];
+        (value, shard as usize)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (V, usize)> + '_ {
-        self.values.iter().zip(&self.shards).map(|(&value, &shard)| (value, shard as usize))
+        self.points[..self.count].iter().map(|&(value, shard)| (value, shard as usize))
     }
 }
 

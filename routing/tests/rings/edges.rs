@@ -26,6 +26,21 @@ fn a_weight_of_nothing_gets_nothing() {
 }
 
 #[test]
+fn many_keys_are_found_where_each_of_them_is() {
+    let keys: Vec<String> =
+        (0..1000).map(|number| format!("{{{}}}:{number}", number % 700)).collect();
+    let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).chain([b"".as_slice()]).collect();
+    for distribution in Distribution::ALL {
+        for members in [equal(1), equal(7)] {
+            let sharding = Sharding { hash_tag: Some(*b"{}"), ..sharding(distribution) };
+            let ring = Ring::new(&sharding, &members, &vec![true; members.len()]).unwrap();
+            let each: Vec<usize> = keys.iter().map(|key| ring.shard(key)).collect();
+            assert_eq!(ring.shards(keys.iter().copied()), each, "{distribution}");
+        }
+    }
+}
+
+#[test]
 fn one_shard_has_all() {
     for distribution in Distribution::ALL {
         for (members, live) in [(equal(1), vec![true]), (equal(3), vec![false, false, true])] {

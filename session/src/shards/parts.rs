@@ -61,11 +61,6 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         self.left = self.left.checked_sub(1)?;
-        if let Some(len) = bulk_len(self.rest) {
-            let (element, rest) = self.rest.split_at_checked(len)?;
-            self.rest = rest;
-            return Some(element);
-        }
         match self.scanner.scan(self.rest) {
             Ok(Skip::Complete(len)) => {
                 let (element, rest) = self.rest.split_at(len);
@@ -75,20 +70,4 @@ impl<'a> Iterator for Elements<'a> {
             Ok(Skip::Incomplete) | Err(_) => None,
         }
     }
-}
-
-/// The length of the bulk string at the start, its header and its end included: what most elements are. `None`: it is something
-/// else, or looked at with care.
-fn bulk_len(bytes: &[u8]) -> Option<usize> {
-    let digits = bytes.strip_prefix(b"$")?;
-    let mut len = 0;
-    for (index, byte) in digits.iter().take(9).enumerate() {
-        match byte {
-            b'0'..=b'9' => len = len * 10 + usize::from(byte - b'0'),
-            // `$`, the digits, and twice a line's end.
-            b'\r' if index > 0 => return Some(1 + index + 2 + len + 2),
-            _ => return None,
-        }
-    }
-    None
 }

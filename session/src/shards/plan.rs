@@ -14,6 +14,11 @@ pub trait Layout {
     /// The shard of a key, or of a channel.
     fn shard(&self, key: &[u8]) -> usize;
 
+    /// The shards of many keys, in their order.
+    fn shards<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<usize> {
+        keys.map(|key| self.shard(key)).collect()
+    }
+
     /// May MSETNX be split, though it is not atomic then?
     fn splits_msetnx(&self) -> bool;
 }

@@ -26,8 +26,7 @@ pub fn split(call: Call<'_>, step: usize, layout: &impl Layout) -> Split {
     let mut split = Split { parts: Vec::new(), order: Vec::with_capacity(call.len() / step) };
     let mut counts: Vec<usize> = Vec::new();
     let mut part_of: Vec<Option<u32>> = Vec::new();
-    for index in (1..call.len()).step_by(step) {
-        let shard = layout.shard(call.arg(index));
+    for shard in layout.shards((1..call.len()).step_by(step).map(|index| call.arg(index))) {
         if shard >= part_of.len() {
             part_of.resize(shard + 1, None);
         }
