@@ -312,12 +312,12 @@ impl Engine {
                     self.reply_error(key, ErrorKind::Refused, &text);
                     return Step::Done;
                 }
-                let places = self.territory(key).map(Territory::answering).unwrap_or_default();
+                let places = self.places_to_track(key);
                 self.front_many(key, bytes, "CLIENT TRACKING", Merge::Same, places);
                 Step::Done
             }
             Ok(ClientCommand::Caching) => {
-                let places = self.territory(key).map(Territory::answering).unwrap_or_default();
+                let places = self.places_to_track(key);
                 self.front_many(key, bytes, "CLIENT CACHING", Merge::Same, places);
                 Step::Done
             }
@@ -404,7 +404,7 @@ impl Engine {
     }
 
     /// Before all that is owed was given.
-    fn look_at_nothing_more(&mut self, key: Key) {
+    pub(super) fn look_at_nothing_more(&mut self, key: Key) {
         if let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut) {
             front.alone = true;
         }

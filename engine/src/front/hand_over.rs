@@ -40,6 +40,10 @@ impl Engine {
         if too_much {
             return self.close_slow(key);
         }
+        let may_relocate = |front: &Front| front.misplaced && front.is_between_commands();
+        if is_empty && client.front().is_some_and(may_relocate) {
+            return self.relocate(key);
+        }
         let waits = client.parked == Parked::Answers;
         let ends = (client.ended || self.draining) && paid > 0;
         if (waits && (is_empty || (room && paid > 0))) || (ends && is_empty) {
@@ -159,6 +163,7 @@ impl Engine {
                         awaited: Vec::new(),
                         error: None,
                         refused: Vec::new(),
+                        silent: confirming.silent,
                     };
                     std::mem::swap(&mut own, confirming);
                     let bytes = self.confirm(key, &own);

@@ -291,14 +291,20 @@ impl Engine {
             }
         }
         self.update_territories();
+        for index in 0..self.pools.len() {
+            self.relocate_all(index);
+        }
     }
 
     /// A new Snapshot: which shards there are to be had.
     pub(crate) fn update_territories(&mut self) {
         for index in 0..self.pools.len() {
             if let Some(mut territory) = self.pools[index].territory.take() {
-                territory.update(&self.pools);
+                let changed = territory.update(&self.pools);
                 self.pools[index].territory = Some(territory);
+                if changed {
+                    self.relocate_all(index);
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ mod legs;
 mod merging;
 mod mirror;
 mod owed;
+mod relocate;
 mod standing;
 mod subscribe;
 mod territory;
@@ -72,6 +73,8 @@ pub(crate) struct Front {
     pub(crate) alone: bool,
     /// Its legs have something to hand over before the turn ends.
     pub(crate) answered: bool,
+    /// What it has set up may have to be set up elsewhere.
+    pub(crate) misplaced: bool,
     /// It waits for a leg to take in what it has.
     pub(crate) full: bool,
     /// More was gathered for one reply than a client may have unread.

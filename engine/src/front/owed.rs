@@ -71,4 +71,6 @@ pub(crate) struct Confirming {
     pub(crate) error: Option<Vec<u8>>,
     /// Legs that have refused.
     pub(crate) refused: Vec<usize>,
+    /// The client has not asked for it, and is told nothing: what it hears of is heard of elsewhere now.
+    pub(crate) silent: bool,
 }

@@ -34,7 +34,6 @@ impl Engine {
             let present = subscriptions.into_iter().flat_map(|own| own.names(space));
             names = present.map(Into::into).collect();
         }
-        let all = self.all_places(key);
         let places = self.territory(key).map_or(0, |territory| territory.groups.len());
         let has = |name: &[u8]| subscriptions.is_some_and(|own| own.contains(space, name));
         let mut seen = HashSet::new();
@@ -50,11 +49,7 @@ impl Engine {
             let named = match space {
                 // It ends where it began, wherever the name would be heard of now.
                 _ if !begins => self.places_that_hear(key, space, name),
-                Space::Patterns => all.clone(),
-                Space::Channels | Space::ShardChannels => {
-                    let territory = self.territory(key);
-                    vec![territory.map_or(0, |territory| territory.view(false).shard(name))]
-                }
+                _ => self.places_to_hear(key, space, name),
             };
             for place in &named {
                 if let Some(own) = wanted.get_mut(*place) {
@@ -64,27 +59,44 @@ impl Engine {
             confirmed.push((name.clone(), named.first().copied()));
         }
         let command = space.command(begins);
-        let mut requests = Vec::new();
         for (place, own) in wanted.into_iter().enumerate().filter(|(_, own)| !own.is_empty()) {
-            let mut words: Vec<&[u8]> = vec![command.as_bytes()];
-            words.extend(&own);
-            let mut request = Vec::new();
-            resp::write_command(&mut request, &words);
             awaited.push((place, u32::try_from(own.len()).unwrap_or(u32::MAX)));
-            requests.push((place, request));
+            self.feed_names(key, place, command, &own);
         }
-        for (place, request) in requests {
-            self.feed(key, place, &request);
-        }
-        let confirming =
-            Confirming { kind, names: confirmed, awaited, error: None, refused: Vec::new() };
+        let confirming = Confirming {
+            kind,
+            names: confirmed,
+            awaited,
+            error: None,
+            refused: Vec::new(),
+            silent: false,
+        };
         self.owe(key, Owing::Confirmed(Box::new(confirming)));
         self.queue(key);
         Step::Done
     }
 
+    pub(super) fn feed_names(&mut self, key: Key, place: usize, command: &str, names: &[&[u8]]) {
+        let mut words = vec![command.as_bytes()];
+        words.extend(names);
+        let mut request = Vec::new();
+        resp::write_command(&mut request, &words);
+        self.feed(key, place, &request);
+    }
+
+    /// Where it has to be subscribed to: a channel at its shard, a pattern at all that are not left out.
+    pub(super) fn places_to_hear(&self, key: Key, space: Space, name: &[u8]) -> Vec<usize> {
+        let Some(territory) = self.territory(key) else {
+            return Vec::new();
+        };
+        match space {
+            Space::Patterns => territory.present(),
+            Space::Channels | Space::ShardChannels => vec![territory.view(false).shard(name)],
+        }
+    }
+
     /// The legs that have subscribed to it.
-    fn places_that_hear(&self, key: Key, space: Space, name: &[u8]) -> Vec<usize> {
+    pub(super) fn places_that_hear(&self, key: Key, space: Space, name: &[u8]) -> Vec<usize> {
         let front = self.clients.get(key).and_then(Client::front);
         let hears = |place: &usize| {
             let leg = self.present_leg(key, *place).and_then(|leg| self.clients.get(leg));
@@ -97,7 +109,7 @@ impl Engine {
     /// All legs have answered: so is the client. Returns what it gets.
     pub(crate) fn confirm(&mut self, key: Key, confirming: &Confirming) -> Vec<u8> {
         let mut out = Vec::new();
-        let Some(client) = self.clients.get_mut(key) else {
+        let Some(client) = self.clients.get_mut(key).filter(|_| !confirming.silent) else {
             return out;
         };
         let protocol = client.talk.standing.protocol;

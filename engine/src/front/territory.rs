@@ -175,6 +175,12 @@ impl Layout for View<'_> {
         }
     }
 
+    fn first(&self) -> usize {
+        let territory = self.territory;
+        let fit = territory.all.iter().find(|place| !territory.is_out(**place));
+        fit.or(territory.all.first()).copied().unwrap_or_default()
+    }
+
     fn splits_msetnx(&self) -> bool {
         self.territory.msetnx
     }
@@ -362,8 +368,9 @@ impl Territory {
     }
 
     /// Takes over who lives: where the configuration says so, the keys of a shard none of whose nodes answers go to the
-    /// others until one does.
-    pub(crate) fn update(&mut self, pools: &[Pool]) {
+    /// others until one does. Returns whether that has changed.
+    pub(crate) fn update(&mut self, pools: &[Pool]) -> bool {
+        let mut changed = false;
         for area in &mut self.areas {
             let Some(rings) = area.ring.as_mut() else {
                 continue;
@@ -388,7 +395,9 @@ impl Territory {
             {
                 rings.ring = ring;
                 rings.live = live;
+                changed = true;
             }
         }
+        changed
     }
 }

@@ -85,16 +85,55 @@ fn what_a_mirror_answers_is_no_message() {
     assert_eq!(scene.got(), message("hello"));
 }
 
+const ALL_TO_TWO: &str = "[[pool.main.routes]]\nprefix = \"\"\npool = \"two\"\n";
+
 #[test]
-fn a_subscription_ends_where_it_began() {
+fn a_channel_is_heard_of_where_its_messages_go() {
     let mut scene = Scene::new();
-    let conn = subscribed(&mut scene);
-    scene.reroute("[[pool.main.routes]]\nprefix = \"\"\npool = \"two\"\n");
-    scene.sends("UNSUBSCRIBE a:c");
+    let old = subscribed(&mut scene);
+    scene.got.clear();
+    scene.reroute(ALL_TO_TWO);
     assert_eq!(scene.sent(ONE), commands("UNSUBSCRIBE a:c"));
+    scene.turn(|scene| scene.engine.received(old, message("late").as_bytes()));
+    let new = scene.answers(TWO, "SUBSCRIBE a:c", confirmation("subscribe", 1));
     let end = confirmation("unsubscribe", 0);
-    scene.turn(|scene| scene.engine.received(conn, end.as_bytes()));
+    scene.turn(|scene| scene.engine.received(old, end.as_bytes()));
+    assert_eq!(scene.got(), message("late"), "the client has not asked for it");
+    scene.turn(|scene| scene.engine.received(new, message("new").as_bytes()));
+    assert_eq!(scene.got(), message("new"));
+    scene.sends("UNSUBSCRIBE a:c");
+    assert_eq!(scene.sent(TWO), commands("UNSUBSCRIBE a:c"), "it ends where it is");
+    scene.turn(|scene| scene.engine.received(new, end.as_bytes()));
     assert_eq!(scene.got(), end);
+    scene.sends("GET b:1");
+    scene.answers(TWO, "GET b:1", "$-1\r\n");
+    assert_eq!(scene.got(), "$-1\r\n");
+}
+
+#[test]
+fn what_a_subscriber_asks_for_meanwhile_waits_until_its_channels_are_where_they_belong() {
+    let mut scene = in_resp3();
+    scene.sends("SUBSCRIBE a:c");
+    scene.answers(ONE, "HELLO 3", "%1\r\n$5\r\nproto\r\n:3\r\n");
+    let push = |kind: &str, count| confirmation(kind, count).replacen('*', ">", 1);
+    let old = scene.answers(ONE, "SUBSCRIBE a:c", push("subscribe", 1));
+    scene.got.clear();
+    scene.sends("MULTI\nSET a:1 x");
+    scene.answers(ONE, "MULTI", "+OK\r\n");
+    scene.answers(ONE, "SET a:1 x", "+QUEUED\r\n");
+    scene.reroute(ALL_TO_TWO);
+    assert_eq!(scene.sent(TWO), b"", "not amid a transaction");
+    scene.sends("EXEC");
+    scene.answers(ONE, "EXEC", "*1\r\n+OK\r\n");
+    assert!(scene.got().ends_with("*1\r\n+OK\r\n"), "{}", scene.got());
+    scene.got.clear();
+    scene.sends("GET b:1");
+    scene.answers(TWO, "HELLO 3", "%1\r\n$5\r\nproto\r\n:3\r\n");
+    scene.answers(TWO, "SUBSCRIBE a:c", "-NOPERM no channel for you\r\n");
+    scene.turn(|scene| scene.engine.received(old, push("unsubscribe", 0).as_bytes()));
+    scene.answers(TWO, "HELLO 3", "%1\r\n$5\r\nproto\r\n:3\r\n");
+    scene.answers(TWO, "GET b:1", "_\r\n");
+    assert_eq!(scene.got(), "_\r\n", "nobody asked for what was refused");
 }
 
 #[test]

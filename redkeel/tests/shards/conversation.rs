@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use testkit::{Value, bulk, error_text, eventually, simple};
+use testkit::{Client, Value, bulk, error_text, eventually, simple};
 
-use crate::scene::SOON;
+use crate::scene::{SOON, expecting};
 use crate::{builder, key_of_each, ready, servers, sharded};
 
 #[test]
@@ -158,6 +158,54 @@ fn invalidations_come_from_every_shard() {
     assert_eq!(client.command(["CLIENT", "TRACKING", "OFF"]), simple("OK"));
     let error = error_text(&client.command(["CLIENT", "TRACKING", "ON", "REDIRECT", "1"])).unwrap();
     assert!(error.contains("not possible over several shards"), "{error}");
+}
+
+#[test]
+fn what_is_cached_of_a_shard_that_is_left_out_is_invalid() {
+    let mut servers = servers(3);
+    let builder = builder(&servers, "timeouts = { hold = \"1s\" }", "on_shard_down = \"rehash\"");
+    let redkeel = ready(expecting(builder, &["is down", "writes are held", "cannot be proven"]));
+    let mut client = redkeel.client();
+    let keys = key_of_each(&mut client, &servers);
+    let mut other = redkeel.client();
+    client.command(["HELLO", "3"]);
+    assert_eq!(client.command(["CLIENT", "TRACKING", "ON"]), simple("OK"));
+    for key in &keys {
+        assert_eq!(client.command(["GET", key]), Value::Null);
+    }
+    let all = Value::Push(vec![bulk("invalidate"), Value::Null]);
+    // The lost connection says it as well, maybe before the ring is another.
+    let next = |client: &mut Client| {
+        std::iter::repeat_with(|| client.receive()).find(|value| *value != all).unwrap()
+    };
+    servers[1].kill9();
+    assert_eq!(client.receive(), all);
+    // Its keys are tracked where they are now.
+    eventually(SOON, "its keys to be taken by others", || {
+        client.send(["GET", &keys[1]]);
+        next(&mut client) == Value::Null
+    });
+    eventually(SOON, "the same for others", || {
+        other.command(["SET", &keys[1], "new"]) == simple("OK")
+    });
+    let one = Value::Push(vec![bulk("invalidate"), Value::Array(vec![bulk(&keys[1])])]);
+    assert_eq!(next(&mut client), one);
+    // Who comes now tracks on the shards that are left, and on the other one when it is back.
+    let mut late = redkeel.client();
+    late.command(["HELLO", "3"]);
+    assert_eq!(late.command(["CLIENT", "TRACKING", "ON"]), simple("OK"));
+    servers[1].restart();
+    assert_eq!(late.receive(), all);
+    eventually(SOON, "its keys to be its own again", || {
+        other.command(["SET", &keys[1], "back"]);
+        servers[1].cli(["EXISTS", &keys[1]]) == Value::Integer(1)
+    });
+    eventually(SOON, "the same for who came late", || {
+        late.send(["GET", &keys[1]]);
+        next(&mut late) == bulk("back")
+    });
+    other.command(["SET", &keys[1], "again"]);
+    assert_eq!(next(&mut late), one);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Pub/sub over several shards.
 
-use testkit::{Client, Value, bulk, simple};
+use testkit::{Client, Value, bulk, eventually, simple};
 
-use crate::{servers, sharded};
+use crate::scene::{SOON, expecting};
+use crate::{builder, key_of_each, ready, servers, sharded};
 
 fn push(parts: &[&str], count: Option<i64>) -> Value {
     let mut all: Vec<Value> = parts.iter().map(bulk).collect();
@@ -117,4 +118,53 @@ fn keyspace_notifications_of_every_shard_are_heard_by_pattern() {
             push(&["pmessage", "__keyspace@0__:*", &channel, "set"], None)
         );
     }
+}
+
+/// Publishes until the subscriber hears of it where it hears nothing of what went before: messages to nobody are lost.
+#[track_caller]
+fn heard_again(publisher: &mut Client, subscriber: &mut Client, channel: &str, text: &str) {
+    eventually(SOON, "messages to arrive again", || {
+        publisher.command(["PUBLISH", channel, text]) == Value::Integer(1)
+    });
+    assert_eq!(subscriber.receive(), push(&["message", channel, text], None));
+}
+
+#[test]
+fn with_rehash_the_channels_of_a_dead_shard_are_heard_of_elsewhere_until_it_is_back() {
+    let mut servers = servers(3);
+    let builder = builder(&servers, "timeouts = { hold = \"1s\" }", "on_shard_down = \"rehash\"");
+    let redkeel = ready(expecting(builder, &["is down", "writes are held", "cannot be proven"]));
+    let mut publisher = redkeel.client();
+    let channels = key_of_each(&mut publisher, &servers);
+    publisher.command(["FLUSHALL"]);
+    let mut subscriber = redkeel.client();
+    subscriber.send(["SUBSCRIBE", &channels[0], &channels[1], &channels[2]]);
+    receive(&mut subscriber, 3);
+    let mut by_pattern = redkeel.client();
+    servers[1].kill9();
+    heard_again(&mut publisher, &mut subscriber, &channels[1], "elsewhere");
+    by_pattern.send(["PSUBSCRIBE", "*"]);
+    assert_eq!(by_pattern.receive(), push(&["psubscribe", "*"], Some(1)), "without the dead shard");
+    servers[1].restart();
+    let mut direct = servers[1].client();
+    let subscribed = Value::Array(vec![bulk(&channels[1]), Value::Integer(1)]);
+    eventually(SOON, "the subscriptions to be back", || {
+        direct.command(["PUBSUB", "NUMSUB", &channels[1]]) == subscribed
+            && direct.command(["PUBSUB", "NUMPAT"]) == Value::Integer(1)
+    });
+    assert_eq!(direct.command(["PUBLISH", &channels[1], "direct"]), Value::Integer(2));
+    assert_eq!(subscriber.receive(), push(&["message", &channels[1], "direct"], None));
+    assert_eq!(by_pattern.receive(), push(&["pmessage", "*", &channels[1], "direct"], None));
+    eventually(SOON, "one subscription to be left", || {
+        publisher.command(["PUBSUB", "NUMSUB", &channels[1]]) == subscribed
+    });
+    assert_eq!(publisher.command(["PUBLISH", &channels[1], "once"]), Value::Integer(2));
+    assert_eq!(subscriber.receive(), push(&["message", &channels[1], "once"], None));
+    for channel in [&channels[0], &channels[2]] {
+        assert_eq!(publisher.command(["PUBLISH", channel, "as ever"]), Value::Integer(2));
+        assert_eq!(subscriber.receive(), push(&["message", channel, "as ever"], None));
+    }
+    subscriber.send(["UNSUBSCRIBE"]);
+    assert_eq!(receive(&mut subscriber, 3).len(), 3);
+    assert_eq!(subscriber.command(["PING"]), simple("PONG"));
 }

@@ -19,6 +19,11 @@ pub trait Layout {
         keys.map(|key| self.shard(key)).collect()
     }
 
+    /// Where what has no key goes if it has to be always the same: the first shard that is not left out.
+    fn first(&self) -> usize {
+        0
+    }
+
     /// May MSETNX be split, though it is not atomic then?
     fn splits_msetnx(&self) -> bool;
 }
@@ -91,7 +96,7 @@ fn keyed(call: Call<'_>, command: &Command, layout: &impl Layout) -> Plan {
     );
     match (first, other) {
         // A script that names no key may still write: it does so on one shard, always the same.
-        (None, _) if visited.is_ok() => Plan::One(0),
+        (None, _) if visited.is_ok() => Plan::One(layout.first()),
         // A node says in its own words what is wrong with it.
         (None, _) => Plan::Any,
         (Some((_, shard)), None) => Plan::One(shard),
@@ -121,7 +126,7 @@ fn keyless(call: Call<'_>, command: &Command, layout: &impl Layout) -> Plan {
         "SCAN" => return Plan::Scan,
         "WAIT" | "WAITAOF" => return Plan::Written,
         // A script that names no key may still write.
-        _ if command.flags.script() => return Plan::One(0),
+        _ if command.flags.script() => return Plan::One(layout.first()),
         "MONITOR" | "SHUTDOWN" | "DEBUG" | "REPLICAOF" | "SLAVEOF" | "FAILOVER"
         | "SCRIPT DEBUG" => {
             return Plan::OneServer;
@@ -153,13 +158,14 @@ fn keyless(call: Call<'_>, command: &Command, layout: &impl Layout) -> Plan {
 /// said where its keys are.
 fn undescribed(call: Call<'_>, known: &LearnedCommands, layout: &impl Layout) -> Plan {
     let Some(learned) = learned(call.name(), known) else {
-        return if call.len() > 1 { Plan::One(layout.shard(call.arg(1))) } else { Plan::One(0) };
+        let key = call.rest().next();
+        return Plan::One(key.map_or_else(|| layout.first(), |key| layout.shard(key)));
     };
     let Ok(first) = usize::try_from(learned.first_key) else {
-        return Plan::One(0);
+        return Plan::One(layout.first());
     };
     if first == 0 || first >= call.len() {
-        return Plan::One(0);
+        return Plan::One(layout.first());
     }
     let last = match usize::try_from(learned.last_key) {
         Ok(last) => last.min(call.len() - 1),

@@ -1,0 +1,141 @@
+//! Shards are left out or are back, or routes have changed: what a client has set up on its shards is set up where its keys and
+//! channels are now.
+
+use std::collections::BTreeMap;
+
+use commands::SubscribeKind;
+use resp::Protocol;
+use session::{Space, Tracking};
+
+use crate::Engine;
+use crate::client::Client;
+use crate::front::{Confirming, Front, Owing};
+use crate::slots::Key;
+
+/// Keys of other shards may be cached that are nobody's business there: in Redis' words (tracking.c `trackingInvalidateKeysOnFlush`).
+const ALL_INVALID: &[u8] = b">2\r\n$10\r\ninvalidate\r\n_\r\n";
+
+/// Names of channels, or patterns, by the places that are to be told of them.
+type Named = BTreeMap<usize, Vec<Box<[u8]>>>;
+
+impl Engine {
+    /// Sees to all clients of a pool.
+    pub(crate) fn relocate_all(&mut self, pool: usize) {
+        let concerned = |key: &Key| {
+            self.clients.get(*key).is_some_and(|client| {
+                client.pool == pool
+                    && client.front().is_some_and(|front| {
+                        client.is_subscribed() || self.tracking_of(front).is_some()
+                    })
+            })
+        };
+        let keys: Vec<Key> = self.clients.keys().filter(concerned).collect();
+        for key in keys {
+            self.relocate(key);
+        }
+    }
+
+    /// Sees to one client; where it is amid something else, after that.
+    pub(crate) fn relocate(&mut self, key: Key) {
+        let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut) else {
+            return;
+        };
+        front.misplaced = !front.owed.is_empty() || !front.is_between_commands();
+        if front.misplaced {
+            return;
+        }
+        // Confirmations are told from replies while they are the oldest that is owed.
+        self.relocate_subscriptions(key);
+        self.relocate_tracking(key);
+        self.queue(key);
+    }
+
+    /// What the client tracks by, if it does: the same on all legs.
+    fn tracking_of(&self, front: &Front) -> Option<&Tracking> {
+        front
+            .legs
+            .iter()
+            .flatten()
+            .find_map(|leg| self.clients.get(leg.key)?.special.as_ref()?.tracking.as_deref())
+    }
+
+    /// Where keys came from that are elsewhere now, nobody will say that they have changed: the client has to forget them all.
+    fn relocate_tracking(&mut self, key: Key) {
+        let Some(client) = self.clients.get(key) else {
+            return;
+        };
+        let Some(tracking) = client.front().and_then(|front| self.tracking_of(front)) else {
+            return;
+        };
+        if client.talk.standing.protocol != Protocol::Resp3 {
+            return;
+        }
+        let command = tracking.command(None);
+        for place in self.places_to_track(key) {
+            let leg = self.present_leg(key, place).and_then(|leg| self.clients.get(leg));
+            let special = leg.and_then(|leg| leg.special.as_ref());
+            if special.is_none_or(|special| special.tracking.is_none()) {
+                self.feed(key, place, &command);
+                self.owe(key, Owing::Nothing(place));
+            }
+        }
+        self.give(key, ALL_INVALID, false);
+    }
+
+    /// The places whose keys the client may read now.
+    pub(super) fn places_to_track(&self, key: Key) -> Vec<usize> {
+        let Some(territory) = self.territory(key) else {
+            return Vec::new();
+        };
+        let mut places = territory.answering();
+        places.retain(|place| !territory.is_out(*place));
+        places
+    }
+
+    /// Each channel is heard of where messages to it go now. At a shard that is left out nothing ends: there it will be heard of again.
+    fn relocate_subscriptions(&mut self, key: Key) {
+        let mut awaited: BTreeMap<usize, u32> = BTreeMap::new();
+        for space in [Space::Channels, Space::ShardChannels, Space::Patterns] {
+            for (begins, places) in self.misplaced_names(key, space) {
+                for (place, names) in places {
+                    *awaited.entry(place).or_default() += names.len() as u32;
+                    let names: Vec<&[u8]> = names.iter().map(|name| &**name).collect();
+                    self.feed_names(key, place, space.command(begins), &names);
+                }
+            }
+        }
+        if awaited.is_empty() {
+            return;
+        }
+        self.look_at_nothing_more(key);
+        let confirming = Confirming {
+            kind: SubscribeKind::Subscribe,
+            names: Vec::new(),
+            awaited: awaited.into_iter().collect(),
+            error: None,
+            refused: Vec::new(),
+            silent: true,
+        };
+        self.owe(key, Owing::Confirmed(Box::new(confirming)));
+    }
+
+    /// What has to begin, and then what has to end, by place: so no message is missed between them.
+    fn misplaced_names(&self, key: Key, space: Space) -> [(bool, Named); 2] {
+        let (mut begin, mut end) = (Named::new(), Named::new());
+        let special = self.clients.get(key).and_then(|client| client.special.as_ref());
+        let is_out = |place| self.territory(key).is_some_and(|territory| territory.is_out(place));
+        for name in special.into_iter().flat_map(|special| special.subscriptions.names(space)) {
+            let wanted = self.places_to_hear(key, space, name);
+            let present = self.places_that_hear(key, space, name);
+            for place in wanted.iter().filter(|place| !present.contains(place)) {
+                begin.entry(*place).or_default().push(name.into());
+            }
+            for place in present {
+                if !wanted.contains(&place) && !is_out(place) {
+                    end.entry(place).or_default().push(name.into());
+                }
+            }
+        }
+        [(true, begin), (false, end)]
+    }
+}
