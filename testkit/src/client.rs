@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use resp::{Value, ValueLimits, write_command};
@@ -39,6 +39,12 @@ impl Client {
         let stream = address.connect(TIMEOUT)?;
         stream.set_timeout(Some(TIMEOUT))?;
         Ok(Self { stream, input: Vec::new(), used: 0 })
+    }
+
+    /// Its own end of the line (TCP only).
+    #[track_caller]
+    pub fn local_address(&self) -> SocketAddr {
+        self.stream.local_address().expect("a TCP connection")
     }
 
     /// How long a reply may take from now on.

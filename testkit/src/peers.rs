@@ -1,5 +1,6 @@
 //! The proxies that Redkeel is compared with: each with one thread, before one Redis server.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -99,7 +100,7 @@ impl Peer {
         );
         let mut command = program("haproxy");
         command.arg("-db").arg("-f").arg(folder.write("haproxy.cfg", &config));
-        Self::start("haproxy", command, folder, vec![port, accepting], None)
+        Self::start_until(accepts, "haproxy", command, folder, vec![port, accepting], None)
     }
 
     /// HAProxy in TCP mode before several servers: each with the address of an HTTP endpoint that is asked for `path`
@@ -202,7 +203,20 @@ impl Peer {
         find_program("envoy")
     }
 
+    #[track_caller]
     fn start(
+        name: &str,
+        command: Command,
+        folder: Folder,
+        ports: Vec<Port>,
+        cpu: Option<usize>,
+    ) -> Self {
+        Self::start_until(answers, name, command, folder, ports, cpu)
+    }
+
+    #[track_caller]
+    fn start_until(
+        is_ready: fn(&Address) -> io::Result<()>,
         name: &str,
         command: Command,
         folder: Folder,
@@ -213,20 +227,13 @@ impl Peer {
         let log = folder.path().join("log");
         let process = Process::start_on(name, command, log, cpu);
         let peer = Self { process, address, ports, _folder: folder };
-        peer.wait_ready();
+        peer.wait_until(is_ready);
         peer
     }
 
     #[track_caller]
-    fn wait_ready(&self) {
-        let ready = within_time(START, || {
-            let reply = Client::try_connect(&self.address)?.try_command(["PING"])?;
-            if reply == simple("PONG") {
-                Ok(())
-            } else {
-                Err(std::io::Error::other(format!("PING: {reply:?}")))
-            }
-        });
+    fn wait_until(&self, is_ready: fn(&Address) -> io::Result<()>) {
+        let ready = within_time(START, || is_ready(&self.address));
         if let Err(reason) = ready {
             let (name, log) = (self.process.name(), self.process.log_tail());
             panic!("{name} is not ready: {reason}\n{log}");
@@ -252,6 +259,16 @@ impl Peer {
     pub fn log(&self) -> String {
         self.process.log()
     }
+}
+
+fn answers(address: &Address) -> io::Result<()> {
+    let reply = Client::try_connect(address)?.try_command(["PING"])?;
+    if reply == simple("PONG") { Ok(()) } else { Err(io::Error::other(format!("PING: {reply:?}"))) }
+}
+
+/// What stands behind it may speak TLS.
+fn accepts(address: &Address) -> io::Result<()> {
+    Client::try_connect(address).map(drop)
 }
 
 #[track_caller]

@@ -1,7 +1,7 @@
 //! A blocking connection over TCP or a unix socket.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -33,6 +33,15 @@ impl Stream {
                 stream.set_read_timeout(timeout)?;
                 stream.set_write_timeout(timeout)
             }
+        }
+    }
+
+    /// Its own end of the line (TCP only).
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr(),
+            Self::Tls(stream) => stream.sock.local_addr(),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

@@ -5,7 +5,7 @@ use testkit::{
     Address, Authority, Certificate, RedisServer, Redkeel, RedkeelBuilder, Secure, eventually,
 };
 
-pub(crate) use crate::scene::{SOON, expecting, proxy, replicated, wait_in_step};
+pub(crate) use crate::scene::{SOON, expecting, proxy, proxy_of, replicated, wait_in_step};
 
 /// What listeners on the loopback interface are called.
 pub(crate) const LOCAL: [&str; 2] = ["localhost", "127.0.0.1"];

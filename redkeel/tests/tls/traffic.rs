@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use testkit::{Address, Authority, Client, Load, RedisServer, Secure, bulk, eventually, simple};
+use testkit::{
+    Address, Authority, Client, Load, Peer, RedisServer, Secure, bulk, eventually, simple,
+};
 
 use crate::common::{
-    LOCAL, SOON, address_over, handshakes, proxy, ready, replicated, replicated_over, shown,
-    trusting,
+    LOCAL, SOON, address_over, handshakes, proxy, proxy_of, ready, replicated, replicated_over,
+    shown, trusting,
 };
 
 /// Values of all sizes go and come as they are, one by one and in a pipeline, and a load sees nothing but right answers.
@@ -86,6 +88,34 @@ fn tls_on_both_sides() {
     let settings = trusting(&theirs) + &shown(&ours.certificate(&LOCAL));
     let redkeel = ready(proxy(&nodes, &settings));
     serves(&address_over(&redkeel, &ours), &nodes);
+}
+
+/// From one HAProxy, and to another one that demands it, both of which pass on what they cannot read.
+#[test]
+fn the_proxy_protocol_stands_before_the_handshake() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let nodes = replicated_over(&theirs, 0);
+    let behind = Peer::haproxy_speaking(&nodes[0].address().to_string(), "");
+    let node = behind.accepting().unwrap();
+    for (from, to) in [("send-proxy", "v2"), ("send-proxy-v2", "v1")] {
+        let settings = format!(
+            "listen = {{ address = '127.0.0.1:0', proxy_protocol = true }}\n{}{}\
+             [pool.main.upstream]\nproxy_protocol = '{to}'\n",
+            shown(&ours.certificate(&LOCAL)),
+            trusting(&theirs)
+        );
+        let redkeel = ready(proxy_of([&node], &settings));
+        let before = Peer::haproxy_speaking(&redkeel.address().to_string(), from);
+        let secure = Secure::new(&ours.trust());
+        let mut client = Client::connect(before.address().clone().over(&secure));
+        assert_eq!(client.command(["SET", "key", from]), simple("OK"));
+        assert_eq!(client.command(["GET", "key"]), bulk(from));
+        let info = client.command(["CLIENT", "INFO"]);
+        let info = String::from_utf8_lossy(info.as_bytes().unwrap()).into_owned();
+        let own = format!(" addr={} ", client.local_address());
+        assert!(info.contains(&own), "{info} without{own}");
+        assert_eq!(handshakes(&redkeel, "client", "failed"), 0);
+    }
 }
 
 /// One pool has both, as `port` and `tls-port` of Redis; a `tcp` listener has TLS as well.
