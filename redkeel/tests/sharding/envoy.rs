@@ -105,7 +105,7 @@ fn envoy(
     });
     // Its worker gets its rings from the thread that has counted the hosts: once it answers, it has them.
     for port in &ports {
-        let mut client = Client::connect(&port.address().parse::<Address>().unwrap());
+        let mut client = Client::connect(port.address().parse::<Address>().unwrap());
         assert_eq!(client.command(["PING"]), simple("PONG"));
     }
     Some((envoy, ports))
