@@ -192,7 +192,7 @@ impl Engine {
         let Some(upstream) = self.upstreams.get_mut(key) else {
             return data.len();
         };
-        let Phase::Handshake { replies, reply, .. } = &mut upstream.phase else {
+        let Phase::Handshake { bytes, sent, replies, reply, .. } = &mut upstream.phase else {
             self.upstream_lost(key, &Cause::Garbage("a reply before any command".to_owned()));
             return data.len();
         };
@@ -204,15 +204,22 @@ impl Engine {
                 return data.len();
             }
         };
-        if reply.len() + len <= ERROR_MAX {
-            reply.extend_from_slice(&data[..len]);
-        }
+        reply.extend_from_slice(&data[..len.min(ERROR_MAX.saturating_sub(reply.len()))]);
         if !complete {
             return len;
         }
         let reply = std::mem::take(reply);
+        // A push answers nothing.
+        if reply.first() == Some(&b'>') {
+            return len;
+        }
         *replies = replies.saturating_sub(1);
         let done = *replies == 0;
+        if done && *sent < bytes.len() {
+            let cause = Cause::Garbage("a reply before its command".to_owned());
+            self.upstream_lost(key, &cause);
+            return data.len();
+        }
         let (pool, node) = (upstream.pool, upstream.node);
         if reply.first() == Some(&b'-') {
             // A replica that is busy with a script refuses SELECT, not the client; the primary's word is passed on.

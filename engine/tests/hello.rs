@@ -1,4 +1,4 @@
-//! A HELLO with credentials whose node is lost before it has answered.
+//! HELLO: of a client, and as the greeting of a connection.
 
 mod scene;
 
@@ -29,4 +29,21 @@ fn it_is_sent_again_as_what_it_was() {
     scene.got.clear();
     scene.turn(70, |scene| scene.client_sends(GETNAME));
     assert_eq!(scene.got, b"$1\r\nn\r\n");
+}
+
+#[test]
+fn a_push_answers_no_part_of_a_greeting() {
+    const HELLO: &str = "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
+    const SELECT: &str = "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n";
+    const GET: &str = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    let greeting = [HELLO, SELECT].concat();
+    let mut scene = Scene::new();
+    scene.turn(0, |scene| scene.publish(Some(NodeId(0)), 0));
+    scene.turn(10, |scene| scene.client_sends(HELLO.as_bytes()));
+    scene.turn(20, |scene| scene.node_answers(HELLO.as_bytes(), b"%0\r\n"));
+    scene.turn(30, |scene| scene.client_sends(SELECT.as_bytes()));
+    scene.turn(40, |scene| scene.client_sends(GET.as_bytes()));
+    let push = b"%0\r\n>2\r\n$10\r\ninvalidate\r\n_\r\n";
+    scene.turn(50, |scene| scene.node_answers(greeting.as_bytes(), push));
+    assert!(scene.sent.is_none(), "SELECT is not answered yet");
 }
