@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use testkit::{Client, Value, bulk, error_text, eventually, simple};
 
-use crate::scene::{SOON, expecting};
-use crate::{builder, key_of_each, ready, servers, sharded};
+use crate::scene::SOON;
+use crate::{builder, key_of_each, ready, rehashing, servers, sharded};
 
 #[test]
 fn select_and_hello_hold_for_all_shards() {
@@ -163,8 +163,7 @@ fn invalidations_come_from_every_shard() {
 #[test]
 fn what_is_cached_of_a_shard_that_is_left_out_is_invalid() {
     let mut servers = servers(3);
-    let builder = builder(&servers, "timeouts = { hold = \"1s\" }", "on_shard_down = \"rehash\"");
-    let redkeel = ready(expecting(builder, &["is down", "writes are held", "cannot be proven"]));
+    let redkeel = rehashing(&servers);
     let mut client = redkeel.client();
     let keys = key_of_each(&mut client, &servers);
     let mut other = redkeel.client();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use testkit::{RedisServer, Redkeel, Value, bulk, error_text, eventually, simple};
 
 use crate::scene::{SOON, expecting, replicated};
-use crate::{builder, key_of_each, keys_beside, ready, servers};
+use crate::{builder, key_of_each, keys_beside, ready, rehashing, servers};
 
 /// Two shards: the first of a primary and a replica, the second of one node.
 fn with_replica() -> (Vec<RedisServer>, RedisServer, Redkeel) {
@@ -110,8 +110,7 @@ fn a_shard_that_stays_down_fails_alone_and_says_which_it_is() {
 #[test]
 fn with_rehash_the_keys_of_a_dead_shard_go_to_others_until_it_is_back() {
     let mut servers = servers(3);
-    let builder = builder(&servers, "timeouts = { hold = \"1s\" }", "on_shard_down = \"rehash\"");
-    let redkeel = ready(expecting(builder, &["is down", "writes are held", "cannot be proven"]));
+    let redkeel = rehashing(&servers);
     let mut client = redkeel.client();
     let keys = key_of_each(&mut client, &servers);
     let beside = keys_beside(&mut client, &servers[0], 3);

@@ -51,6 +51,12 @@ pub(crate) fn sharded(servers: &[RedisServer]) -> Redkeel {
     ready(builder(servers, "", ""))
 }
 
+/// One pool whose keys go to others while a shard is down.
+pub(crate) fn rehashing(servers: &[RedisServer]) -> Redkeel {
+    let builder = builder(servers, "timeouts = { hold = \"1s\" }", "on_shard_down = \"rehash\"");
+    ready(scene::expecting(builder, &["is down", "writes are held", "cannot be proven"]))
+}
+
 /// For each server a key that belongs to it.
 pub(crate) fn key_of_each(client: &mut Client, servers: &[RedisServer]) -> Vec<String> {
     let mut found = BTreeMap::new();

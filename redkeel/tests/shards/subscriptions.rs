@@ -2,8 +2,8 @@
 
 use testkit::{Client, Value, bulk, eventually, simple};
 
-use crate::scene::{SOON, expecting};
-use crate::{builder, key_of_each, ready, servers, sharded};
+use crate::scene::SOON;
+use crate::{key_of_each, rehashing, servers, sharded};
 
 fn push(parts: &[&str], count: Option<i64>) -> Value {
     let mut all: Vec<Value> = parts.iter().map(bulk).collect();
@@ -132,8 +132,7 @@ fn heard_again(publisher: &mut Client, subscriber: &mut Client, channel: &str, t
 #[test]
 fn with_rehash_the_channels_of_a_dead_shard_are_heard_of_elsewhere_until_it_is_back() {
     let mut servers = servers(3);
-    let builder = builder(&servers, "timeouts = { hold = \"1s\" }", "on_shard_down = \"rehash\"");
-    let redkeel = ready(expecting(builder, &["is down", "writes are held", "cannot be proven"]));
+    let redkeel = rehashing(&servers);
     let mut publisher = redkeel.client();
     let channels = key_of_each(&mut publisher, &servers);
     publisher.command(["FLUSHALL"]);
