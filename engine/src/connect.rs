@@ -285,8 +285,9 @@ impl Engine {
         }
     }
 
-    /// Closes a connection on which nobody waits for anything.
+    /// Closes a connection that owes nobody an answer. Who waited for room on it looks for another.
     pub(crate) fn close_upstream(&mut self, key: Key) {
+        self.wake_waiters(key);
         if let Some(upstream) = self.remove_upstream(key) {
             upstream.requests.free(&mut self.buffers);
             self.actions.push(Action::Close(ConnId::upstream(key)));

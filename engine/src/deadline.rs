@@ -40,7 +40,6 @@ impl Engine {
             return;
         };
         if upstream.retired && upstream.is_lane() && !upstream.is_awaited() {
-            self.wake_waiters(key);
             return self.close_upstream(key);
         }
         let dead_at = match upstream.silence {
