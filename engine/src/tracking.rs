@@ -197,7 +197,7 @@ impl Engine {
     }
 
     /// A client without a connection of its own tracks nothing more.
-    fn forget_tracking(&mut self, key: Key) {
+    pub(crate) fn forget_tracking(&mut self, key: Key) {
         if let Some(special) = self.clients.get_mut(key).and_then(|own| own.special.as_deref_mut())
         {
             special.tracking = None;

@@ -312,6 +312,7 @@ impl Engine {
                     self.reply_error(key, ErrorKind::Refused, &text);
                     return Step::Done;
                 }
+                self.forget_tracking_left_out(key);
                 let places = self.places_to_track(key);
                 self.front_many(key, bytes, "CLIENT TRACKING", Merge::Same, places);
                 Step::Done

@@ -231,7 +231,10 @@ impl Engine {
         let listens = is_listening(client, front);
         let resp3 = client.talk.standing.protocol == Protocol::Resp3;
         let confirms =
-            matches!(front.owed.front().map(|owed| &owed.owing), Some(Owing::Confirmed(_)));
+            |front: &Front, place: usize| match front.owed.front().map(|owed| &owed.owing) {
+                Some(Owing::Confirmed(own)) => own.awaited.iter().any(|(own, _)| *own == place),
+                _ => false,
+            };
         let mirrors = self.territory(key).is_some_and(Territory::mirrors);
         for place in 0..front.legs.len() {
             let Some(leg) = front.legs[place].as_ref() else {
@@ -247,7 +250,7 @@ impl Engine {
                 Some(_) => listens && !resp3,
                 None => false,
             };
-            let refusal = confirms && first == Some(b'-');
+            let refusal = first == Some(b'-') && confirms(front, place);
             if !unasked && !refusal {
                 continue;
             }
@@ -274,17 +277,21 @@ impl Engine {
         if let Some(Owing::Confirmed(confirming)) =
             front.owed.front_mut().map(|owed| &mut owed.owing)
         {
-            if value.starts_with(b"-") {
-                confirming.awaited.retain(|(own, _)| *own != place);
+            let oldest = confirming.awaited.iter().position(|(own, _)| *own == place);
+            if let Some(oldest) = oldest.filter(|_| value.starts_with(b"-")) {
+                confirming.awaited.remove(oldest);
                 confirming.refused.push(place);
                 confirming.error.get_or_insert_with(|| value.to_vec());
                 return;
             }
-            if matches!(session::pubsub_value(value), PubSubValue::Confirmation { .. }) {
-                for (_, count) in confirming.awaited.iter_mut().filter(|(own, _)| *own == place) {
-                    *count = count.saturating_sub(1);
+            if let Some(oldest) = oldest
+                && matches!(session::pubsub_value(value), PubSubValue::Confirmation { .. })
+            {
+                let count = &mut confirming.awaited[oldest].1;
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    confirming.awaited.remove(oldest);
                 }
-                confirming.awaited.retain(|(_, count)| *count > 0);
                 return;
             }
         }

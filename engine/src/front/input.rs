@@ -259,6 +259,7 @@ impl Engine {
         let place = stream.place;
         if complete {
             front.streaming = None;
+            self.relocate_soon(key);
         }
         if let Some(place) = place {
             self.feed(key, place, &data[..used]);

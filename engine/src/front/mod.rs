@@ -132,7 +132,8 @@ impl Front {
 
     /// Must more wait until some of what is owed was given?
     pub(crate) fn is_busy(&self) -> bool {
-        (self.alone && !self.owed.is_empty()) || self.owed.len() >= OWED_MAX || self.full
+        let alone = self.alone || (self.misplaced && self.is_between_commands());
+        (alone && !self.owed.is_empty()) || self.owed.len() >= OWED_MAX || self.full
     }
 
     /// Is it neither within a transaction nor within a request or a reply?

@@ -65,7 +65,7 @@ pub(crate) struct Confirming {
     pub(crate) kind: SubscribeKind,
     /// What the client has named, with the leg that has to confirm it, if one has to.
     pub(crate) names: Vec<(Box<[u8]>, Option<usize>)>,
-    /// How many confirmations are still to come, by leg.
+    /// How many confirmations are still to come: for each command its leg, those of one leg in their order.
     pub(crate) awaited: Vec<(usize, u32)>,
     /// The first refusal.
     pub(crate) error: Option<Vec<u8>>,

@@ -9,11 +9,13 @@ use session::{Space, Tracking};
 
 use crate::Engine;
 use crate::client::Client;
-use crate::front::{Confirming, Front, Owing};
+use crate::front::{Confirming, Front, Owed, Owing};
 use crate::slots::Key;
 
 /// Keys of other shards may be cached that are nobody's business there: in Redis' words (tracking.c `trackingInvalidateKeysOnFlush`).
 const ALL_INVALID: &[u8] = b">2\r\n$10\r\ninvalidate\r\n_\r\n";
+
+const TRACKING_OFF: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$3\r\nOFF\r\n";
 
 /// Names of channels, or patterns, by the places that are to be told of them.
 type Named = BTreeMap<usize, Vec<Box<[u8]>>>;
@@ -25,7 +27,11 @@ impl Engine {
             self.clients.get(*key).is_some_and(|client| {
                 client.pool == pool
                     && client.front().is_some_and(|front| {
-                        client.is_subscribed() || self.tracking_of(front).is_some()
+                        // What is owed may be a confirmation of something that is set up where it belonged until now.
+                        client.is_subscribed()
+                            || self.tracking_of(front).is_some()
+                            || !front.owed.is_empty()
+                            || front.streaming.is_some()
                     })
             })
         };
@@ -50,6 +56,13 @@ impl Engine {
         self.queue(key);
     }
 
+    /// What kept it from being seen to may have ended with nothing owed.
+    pub(super) fn relocate_soon(&mut self, key: Key) {
+        if self.clients.get(key).and_then(Client::front).is_some_and(|front| front.misplaced) {
+            self.queue(key);
+        }
+    }
+
     /// What the client tracks by, if it does: the same on all legs.
     fn tracking_of(&self, front: &Front) -> Option<&Tracking> {
         front
@@ -71,15 +84,48 @@ impl Engine {
             return;
         }
         let command = tracking.command(None);
-        for place in self.places_to_track(key) {
-            let leg = self.present_leg(key, place).and_then(|leg| self.clients.get(leg));
-            let special = leg.and_then(|leg| leg.special.as_ref());
-            if special.is_none_or(|special| special.tracking.is_none()) {
-                self.feed(key, place, &command);
-                self.owe(key, Owing::Nothing(place));
-            }
+        let wanted = self.places_to_track(key);
+        let present = self.places_that_track(key);
+        for place in wanted.iter().filter(|place| !present.contains(place)) {
+            self.feed(key, *place, &command);
+            self.owe_nothing(key, Owing::Nothing(*place));
+        }
+        let is_out = |place| self.territory(key).is_some_and(|territory| territory.is_out(place));
+        let ends = |place: &usize| !wanted.contains(place) && !is_out(*place);
+        let ended: Vec<usize> = present.into_iter().filter(ends).collect();
+        for place in ended {
+            self.feed(key, place, TRACKING_OFF);
+            self.owe_nothing(key, Owing::Nothing(place));
         }
         self.give(key, ALL_INVALID, false);
+    }
+
+    /// What it tracks by is about to change: a shard that is left out will be told when it is back.
+    pub(super) fn forget_tracking_left_out(&mut self, key: Key) {
+        for place in self.places_that_track(key) {
+            let is_out = self.territory(key).is_some_and(|territory| territory.is_out(place));
+            if let Some(leg) = self.present_leg(key, place).filter(|_| is_out) {
+                self.forget_tracking(leg);
+                self.drop_pin(leg);
+            }
+        }
+    }
+
+    /// The legs that track.
+    fn places_that_track(&self, key: Key) -> Vec<usize> {
+        let front = self.clients.get(key).and_then(Client::front);
+        let tracks = |place: &usize| {
+            let leg = self.present_leg(key, *place).and_then(|leg| self.clients.get(leg));
+            let special = leg.and_then(|leg| leg.special.as_ref());
+            special.is_some_and(|special| special.tracking.is_some())
+        };
+        (0..front.map_or(0, |front| front.legs.len())).filter(tracks).collect()
+    }
+
+    /// What the client has not asked for: whether it wants replies, and which, is about others.
+    fn owe_nothing(&mut self, key: Key, owing: Owing) {
+        let at = self.now;
+        self.owe_as(key, Owed { owing, mute: true, at });
     }
 
     /// The places whose keys the client may read now.
@@ -94,11 +140,11 @@ impl Engine {
 
     /// Each channel is heard of where messages to it go now. At a shard that is left out nothing ends: there it will be heard of again.
     fn relocate_subscriptions(&mut self, key: Key) {
-        let mut awaited: BTreeMap<usize, u32> = BTreeMap::new();
+        let mut awaited = Vec::new();
         for space in [Space::Channels, Space::ShardChannels, Space::Patterns] {
             for (begins, places) in self.misplaced_names(key, space) {
                 for (place, names) in places {
-                    *awaited.entry(place).or_default() += names.len() as u32;
+                    awaited.push((place, u32::try_from(names.len()).unwrap_or(u32::MAX)));
                     let names: Vec<&[u8]> = names.iter().map(|name| &**name).collect();
                     self.feed_names(key, place, space.command(begins), &names);
                 }
@@ -111,12 +157,12 @@ impl Engine {
         let confirming = Confirming {
             kind: SubscribeKind::Subscribe,
             names: Vec::new(),
-            awaited: awaited.into_iter().collect(),
+            awaited,
             error: None,
             refused: Vec::new(),
             silent: true,
         };
-        self.owe(key, Owing::Confirmed(Box::new(confirming)));
+        self.owe_nothing(key, Owing::Confirmed(Box::new(confirming)));
     }
 
     /// What has to begin, and then what has to end, by place: so no message is missed between them.

@@ -389,6 +389,7 @@ impl Engine {
         if let Some(block) = self.block_mut(key) {
             *block = Block::None;
         }
+        self.relocate_soon(key);
     }
 
     /// WATCH: the keys of one shard.

@@ -6,6 +6,7 @@ mod ending;
 mod limits;
 mod messages;
 mod mirrors;
+mod relocation;
 mod requests;
 mod scene;
 mod transactions;
