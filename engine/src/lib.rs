@@ -94,6 +94,8 @@ pub struct Engine {
     fed: Vec<ConnId>,
     /// Clients to whom legs have something to hand over: once to each, whatever many legs it is.
     answered: Vec<Key>,
+    /// Clients to whom a shard refused what was to be set up there unasked.
+    refused: HashSet<Key>,
     /// How many legs there are among the clients.
     legs: usize,
     standings: HashSet<Rc<Standing>>,
@@ -166,6 +168,7 @@ impl Engine {
             ready: Vec::new(),
             fed: Vec::new(),
             answered: Vec::new(),
+            refused: HashSet::new(),
             legs: 0,
             standings: HashSet::new(),
             scanner: RequestScanner::new(),
@@ -210,6 +213,7 @@ impl Engine {
             }
         }
         self.update_territories();
+        self.relocate_refused();
     }
 
     /// Another worker has written.

@@ -99,7 +99,11 @@ impl Engine {
                 }
                 Owing::Nothing(place) => {
                     let place = *place;
-                    self.take_reply(key, front, place).is_some()
+                    let value = self.take_reply(key, front, place);
+                    if value.as_ref().is_some_and(|value| value.starts_with(b"-")) {
+                        self.refused.insert(key);
+                    }
+                    value.is_some()
                 }
                 Owing::Cursor(place, cursor) => {
                     let (place, cursor) = (*place, *cursor);

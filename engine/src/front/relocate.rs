@@ -8,7 +8,7 @@ use resp::Protocol;
 use session::{Space, Tracking};
 
 use crate::Engine;
-use crate::client::Client;
+use crate::client::{Client, State};
 use crate::front::{Confirming, Front, Owed, Owing};
 use crate::slots::Key;
 
@@ -41,9 +41,17 @@ impl Engine {
         }
     }
 
+    /// Sees again to those to whom a shard refused something: it may have had no primary.
+    pub(crate) fn relocate_refused(&mut self) {
+        for key in std::mem::take(&mut self.refused) {
+            self.relocate(key);
+        }
+    }
+
     /// Sees to one client; where it is amid something else, after that.
     pub(crate) fn relocate(&mut self, key: Key) {
-        let Some(front) = self.clients.get_mut(key).and_then(Client::front_mut) else {
+        let client = self.clients.get_mut(key).filter(|client| client.state == State::Open);
+        let Some(front) = client.and_then(Client::front_mut) else {
             return;
         };
         front.misplaced = !front.owed.is_empty() || !front.is_between_commands();
@@ -163,6 +171,27 @@ impl Engine {
             silent: true,
         };
         self.owe_nothing(key, Owing::Confirmed(Box::new(confirming)));
+    }
+
+    /// At a shard that is left out subscriptions end without it: when it is back, it will not be told of them again.
+    pub(super) fn end_left_out(&mut self, key: Key, space: Space, names: &[Box<[u8]>]) {
+        for place in 0..self.territory(key).map_or(0, |territory| territory.groups.len()) {
+            let is_out = self.territory(key).is_some_and(|territory| territory.is_out(place));
+            let Some(leg) = self.present_leg(key, place).filter(|_| is_out) else {
+                continue;
+            };
+            let client = self.clients.get_mut(leg).filter(|leg| !leg.is_sharing());
+            let Some(special) = client.and_then(|client| client.special.as_deref_mut()) else {
+                continue;
+            };
+            let mut ended = false;
+            for name in names {
+                ended |= special.subscriptions.remove(space, name);
+            }
+            if ended {
+                self.drop_pin(leg);
+            }
+        }
     }
 
     /// What has to begin, and then what has to end, by place: so no message is missed between them.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use commands::SubscribeKind;
 use resp::Protocol;
 use session::shards::Layout as _;
-use session::{Call, Space};
+use session::{Call, Space, Subscriptions};
 
 use crate::Engine;
 use crate::client::Client;
@@ -25,15 +25,15 @@ impl Engine {
             return Step::Wait;
         }
         let (space, begins) = Space::of(kind);
-        let Some(client) = self.clients.get(key) else {
-            return Step::Done;
-        };
-        let subscriptions = client.special.as_ref().map(|special| &special.subscriptions);
         let mut names: Vec<Box<[u8]>> = call.rest().map(Into::into).collect();
         if names.is_empty() {
-            let present = subscriptions.into_iter().flat_map(|own| own.names(space));
+            let present = self.subscriptions_of(key).into_iter().flat_map(|own| own.names(space));
             names = present.map(Into::into).collect();
         }
+        if !begins {
+            self.end_left_out(key, space, &names);
+        }
+        let subscriptions = self.subscriptions_of(key);
         let places = self.territory(key).map_or(0, |territory| territory.groups.len());
         let has = |name: &[u8]| subscriptions.is_some_and(|own| own.contains(space, name));
         let mut seen = HashSet::new();
@@ -76,6 +76,11 @@ impl Engine {
         Step::Done
     }
 
+    fn subscriptions_of(&self, key: Key) -> Option<&Subscriptions> {
+        let special = self.clients.get(key)?.special.as_ref()?;
+        Some(&special.subscriptions)
+    }
+
     pub(super) fn feed_names(&mut self, key: Key, place: usize, command: &str, names: &[&[u8]]) {
         let mut words = vec![command.as_bytes()];
         words.extend(names);
@@ -109,7 +114,13 @@ impl Engine {
     /// All legs have answered: so is the client. Returns what it gets.
     pub(crate) fn confirm(&mut self, key: Key, confirming: &Confirming) -> Vec<u8> {
         let mut out = Vec::new();
-        let Some(client) = self.clients.get_mut(key).filter(|_| !confirming.silent) else {
+        if confirming.silent {
+            if !confirming.refused.is_empty() {
+                self.refused.insert(key);
+            }
+            return out;
+        }
+        let Some(client) = self.clients.get_mut(key) else {
             return out;
         };
         let protocol = client.talk.standing.protocol;

@@ -237,3 +237,120 @@ fn several_changes_in_quick_succession() {
     scene.sends("PING");
     assert_eq!(scene.got(), "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
 }
+
+#[test]
+fn who_is_going_subscribes_to_nothing_more() {
+    let mut scene = Scene::new();
+    scene.sends("SUBSCRIBE a:c");
+    scene.answers(ONE, "SUBSCRIBE a:c", resp2(confirmation("subscribe", "a:c", 1)));
+    scene.reads = false;
+    scene.sends("QUIT");
+    scene.reroute(ALL_TO_TWO);
+    assert_eq!(scene.sent(TWO), b"");
+}
+
+/// A client that is subscribed to a channel of shard one; which channel that is.
+fn subscribed_to_one_of_three() -> (Scene, String) {
+    let mut scene = Scene::with_shards();
+    let channel = (0..).map(|number| format!("c:{number}")).find(|channel| {
+        scene.sends(&format!("SPUBLISH {channel} x"));
+        let is_there = !scene.sent(ONE).is_empty();
+        for pool in [TWO, THREE] {
+            scene.sent(pool);
+        }
+        is_there
+    });
+    let mut scene = Scene::with_shards();
+    let channel = channel.unwrap_or_default();
+    scene.sends(&format!("SUBSCRIBE {channel}"));
+    let confirmed = resp2(confirmation("subscribe", &channel, 1));
+    scene.answers(ONE, &format!("SUBSCRIBE {channel}"), &confirmed);
+    assert_eq!(scene.got(), confirmed);
+    (scene, channel)
+}
+
+#[test]
+fn a_subscription_at_a_shard_that_is_left_out_ends_without_it() {
+    let (mut scene, channel) = subscribed_to_one_of_three();
+    scene.publish(&[ONE]);
+    let confirmed = resp2(confirmation("subscribe", &channel, 1));
+    let new = scene.answers(TWO, &format!("SUBSCRIBE {channel}"), &confirmed);
+    scene.sends(&format!("UNSUBSCRIBE {channel}"));
+    assert_eq!(scene.sent(TWO), commands(&format!("UNSUBSCRIBE {channel}")));
+    let ended = resp2(confirmation("unsubscribe", &channel, 0));
+    scene.turn(|scene| scene.engine.received(new, ended.as_bytes()));
+    assert_eq!(scene.got(), ended);
+    scene.publish(&[]);
+    assert_eq!(scene.sent(ONE), b"", "nothing is left to be heard of there");
+}
+
+#[test]
+fn what_a_shard_could_not_be_told_in_time_it_is_told_when_it_can_be() {
+    let mut scene = Scene::new();
+    scene.sends("SUBSCRIBE a:c");
+    let confirmed = resp2(confirmation("subscribe", "a:c", 1));
+    let old = scene.answers(ONE, "SUBSCRIBE a:c", &confirmed);
+    scene.got.clear();
+    scene.publish(&[TWO]);
+    scene.reroute(ALL_TO_TWO);
+    let ended = resp2(confirmation("unsubscribe", "a:c", 0));
+    scene.turn(|scene| scene.engine.received(old, ended.as_bytes()));
+    for _ in 0..10 {
+        scene.now += 1000;
+        scene.turn(|_| ());
+    }
+    scene.sends("PING");
+    assert_eq!(scene.got(), "*2\r\n$4\r\npong\r\n$0\r\n\r\n", "it is not waited for");
+    scene.publish(&[]);
+    let new = scene.answers(TWO, "SUBSCRIBE a:c", &confirmed);
+    assert_eq!(scene.got(), "");
+    scene.sends("UNSUBSCRIBE");
+    assert_eq!(scene.sent(TWO), commands("UNSUBSCRIBE a:c"));
+    scene.turn(|scene| scene.engine.received(new, ended.as_bytes()));
+    assert_eq!(scene.got(), ended);
+}
+
+#[test]
+fn what_a_shard_could_not_be_told_of_tracking_it_is_told_when_it_can_be() {
+    let mut scene = Scene::new();
+    scene.reroute("[[pool.main.routes]]\nprefix = \"\"\npool = \"one\"\n");
+    scene.sends("HELLO 3");
+    scene.answers(ONE, "HELLO 3", GREETING);
+    scene.sends("CLIENT TRACKING ON");
+    scene.answers(ONE, "HELLO 3", GREETING);
+    scene.answers(ONE, "CLIENT TRACKING ON", "+OK\r\n");
+    scene.publish(&[TWO]);
+    scene.reroute("[[pool.main.routes]]\nprefix = \"b:\"\npool = \"two\"\n[[pool.main.routes]]\nprefix = \"\"\npool = \"one\"\n");
+    for _ in 0..10 {
+        scene.now += 1000;
+        scene.turn(|_| ());
+    }
+    scene.got.clear();
+    scene.publish(&[]);
+    scene.answers(TWO, "HELLO 3", GREETING);
+    scene.answers(TWO, "CLIENT TRACKING ON", "+OK\r\n");
+    assert_eq!(scene.got(), ALL_INVALID);
+}
+
+#[test]
+fn who_tracks_no_more_does_not_where_a_shard_was_left_out() {
+    let mut scene = Scene::with_shards();
+    scene.sends("HELLO 3");
+    scene.answers(ONE, "HELLO 3", GREETING);
+    scene.sends("CLIENT TRACKING ON");
+    for pool in [ONE, TWO, THREE] {
+        scene.answers(pool, "HELLO 3", GREETING);
+        scene.answers(pool, "CLIENT TRACKING ON", "+OK\r\n");
+    }
+    scene.got.clear();
+    scene.publish(&[ONE]);
+    assert_eq!(scene.got(), ALL_INVALID);
+    scene.sends("CLIENT TRACKING OFF");
+    for pool in [TWO, THREE] {
+        scene.answers(pool, "CLIENT TRACKING OFF", "+OK\r\n");
+    }
+    assert_eq!(scene.got(), "+OK\r\n");
+    scene.publish(&[]);
+    assert_eq!([scene.sent(ONE), scene.sent(TWO), scene.sent(THREE)], [b"", b"", b""]);
+    assert_eq!(scene.got(), "");
+}

@@ -76,13 +76,21 @@ fn text(routes: &str) -> String {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let settings = Settings {
-            pools: pools(&text(ROUTES)),
-            workers: 1,
-            worker: 0,
-            seed: 1,
-            own_subscribers: 16,
-        };
+        Self::of(&text(ROUTES))
+    }
+
+    /// Of a pool with three shards; the keys of one that is down are the others' meanwhile.
+    pub(crate) fn with_shards() -> Self {
+        let servers = [ONE, TWO, THREE].map(|port| format!("\"127.0.0.1:{port}\""));
+        Self::of(&format!(
+            "[pool.main]\nlisten = \"127.0.0.1:0\"\nshards = {{ on_shard_down = \"rehash\", servers = [{}] }}\n",
+            servers.join(", ")
+        ))
+    }
+
+    fn of(text: &str) -> Self {
+        let settings =
+            Settings { pools: pools(text), workers: 1, worker: 0, seed: 1, own_subscribers: 16 };
         let mut engine = Engine::new(&settings);
         let client = engine.accept(PoolId(0), Mode::Split, Caller::unknown());
         let mut scene = Self {
@@ -96,14 +104,23 @@ impl Scene {
             closed: Vec::new(),
             reads: true,
         };
-        scene.publish();
+        scene.publish(&[]);
         scene
     }
 
-    fn publish(&mut self) {
+    /// The nodes of these pools are down, all others are up.
+    pub(crate) fn publish(&mut self, down: &[usize]) {
         self.version += 1;
         let mut pools = vec![Arc::new(PoolView { shards: Vec::new(), ..pool(0) })];
-        pools.extend((ONE..=THREE).map(|own| Arc::new(pool(own))));
+        for own in ONE..=THREE {
+            let mut view = pool(own);
+            let health = if down.contains(&own) { Health::Down } else { Health::Up };
+            let since = Time::from_millis(self.now);
+            for node in view.shards.iter_mut().flat_map(|shard| &mut shard.nodes) {
+                (node.health, node.since, node.proven_at) = (health, since, since);
+            }
+            pools.push(Arc::new(view));
+        }
         self.engine.snapshot(&Snapshot { version: self.version, pools });
         self.turn(|_| ());
     }
