@@ -253,17 +253,24 @@ impl Engine {
         else {
             return 0;
         };
-        let answers = |place: &usize| {
-            let pool = &self.pools[territory.groups[*place]];
-            match client.mode {
-                Mode::Read => pool.nodes.iter().any(|node| node.readable && node.is_usable()),
-                _ => pool.primary.is_some_and(|primary| pool.nodes[primary].is_usable()),
-            }
-        };
+        let answers = |place: &usize| self.can_answer(client, *place);
         let uses = |place: &usize| front.legs.get(*place).is_some_and(Option::is_some);
         let all = || territory.all.iter().copied();
         let fit = all().filter(uses).find(answers).or_else(|| all().find(answers));
         fit.or_else(|| all().next()).unwrap_or_default()
+    }
+
+    /// Has this shard a node now for what cannot go to any?
+    pub(super) fn can_answer(&self, client: &Client, place: usize) -> bool {
+        let territory = self.pools[client.pool].territory.as_ref();
+        let group = territory.and_then(|territory| territory.groups.get(place));
+        let Some(pool) = group.and_then(|group| self.pools.get(*group)) else {
+            return false;
+        };
+        match client.mode {
+            Mode::Read => pool.nodes.iter().any(|node| node.readable && node.is_usable()),
+            _ => pool.primary.is_some_and(|primary| pool.nodes[primary].is_usable()),
+        }
     }
 
     /// What is about the client itself.

@@ -95,17 +95,31 @@ impl Engine {
         let wanted = self.places_to_track(key);
         let present = self.places_that_track(key);
         for place in wanted.iter().filter(|place| !present.contains(place)) {
-            self.feed(key, *place, &command);
-            self.owe_nothing(key, Owing::Nothing(*place));
+            self.feed_unasked(key, *place, &command);
         }
         let is_out = |place| self.territory(key).is_some_and(|territory| territory.is_out(place));
         let ends = |place: &usize| !wanted.contains(place) && !is_out(*place);
         let ended: Vec<usize> = present.into_iter().filter(ends).collect();
         for place in ended {
-            self.feed(key, place, TRACKING_OFF);
-            self.owe_nothing(key, Owing::Nothing(place));
+            self.feed_unasked(key, place, TRACKING_OFF);
         }
         self.give(key, ALL_INVALID, false);
+    }
+
+    fn feed_unasked(&mut self, key: Key, place: usize, command: &[u8]) {
+        if self.is_reached(key, place) {
+            self.feed(key, place, command);
+            self.owe_nothing(key, Owing::Nothing(place));
+        }
+    }
+
+    /// Can the shard be told something now? The client waits for none that cannot: that is for the next Snapshot.
+    fn is_reached(&mut self, key: Key, place: usize) -> bool {
+        let reached = self.clients.get(key).is_some_and(|client| self.can_answer(client, place));
+        if !reached {
+            self.refused.insert(key);
+        }
+        reached
     }
 
     /// What it tracks by is about to change: a shard that is left out will be told when it is back.
@@ -152,6 +166,9 @@ impl Engine {
         for space in [Space::Channels, Space::ShardChannels, Space::Patterns] {
             for (begins, places) in self.misplaced_names(key, space) {
                 for (place, names) in places {
+                    if !self.is_reached(key, place) {
+                        continue;
+                    }
                     awaited.push((place, u32::try_from(names.len()).unwrap_or(u32::MAX)));
                     let names: Vec<&[u8]> = names.iter().map(|name| &**name).collect();
                     self.feed_names(key, place, space.command(begins), &names);

@@ -354,3 +354,47 @@ fn who_tracks_no_more_does_not_where_a_shard_was_left_out() {
     assert_eq!([scene.sent(ONE), scene.sent(TWO), scene.sent(THREE)], [b"", b"", b""]);
     assert_eq!(scene.got(), "");
 }
+
+#[test]
+fn a_shard_that_cannot_answer_is_not_waited_for() {
+    let mut scene = in_resp3();
+    scene.sends("SUBSCRIBE a:c");
+    scene.answers(ONE, "HELLO 3", GREETING);
+    scene.answers(ONE, "SUBSCRIBE a:c", confirmation("subscribe", "a:c", 1));
+    scene.got.clear();
+    scene.publish(&[ONE, TWO]);
+    scene.reroute(
+        "[[pool.main.routes]]\nprefix = \"a:\"\npool = \"two\"\n[[pool.main.routes]]\nprefix = \"\"\npool = \"three\"\n",
+    );
+    for first in [true, false, false] {
+        scene.sends("GET b:1");
+        if first {
+            scene.answers(THREE, "HELLO 3", GREETING);
+        }
+        scene.answers(THREE, "GET b:1", "_\r\n");
+        assert_eq!(scene.got(), "_\r\n");
+        scene.publish(&[ONE, TWO]);
+    }
+    scene.publish(&[]);
+    scene.answers(TWO, "HELLO 3", GREETING);
+    scene.answers(TWO, "SUBSCRIBE a:c", confirmation("subscribe", "a:c", 1));
+    scene.answers(ONE, "UNSUBSCRIBE a:c", confirmation("unsubscribe", "a:c", 0));
+    assert_eq!(scene.got(), "");
+}
+
+#[test]
+fn what_a_node_has_refused_it_is_asked_again() {
+    let mut scene = Scene::new();
+    scene.sends("SUBSCRIBE a:c");
+    let confirmed = resp2(confirmation("subscribe", "a:c", 1));
+    scene.answers(ONE, "SUBSCRIBE a:c", &confirmed);
+    scene.got.clear();
+    scene.reroute(ALL_TO_TWO);
+    scene.answers(ONE, "UNSUBSCRIBE a:c", resp2(confirmation("unsubscribe", "a:c", 0)));
+    scene.answers(TWO, "SUBSCRIBE a:c", "-NOPERM not now\r\n");
+    scene.publish(&[]);
+    scene.answers(TWO, "SUBSCRIBE a:c", &confirmed);
+    scene.publish(&[]);
+    assert_eq!([scene.sent(ONE), scene.sent(TWO)], [b"", b""]);
+    assert_eq!(scene.got(), "");
+}
