@@ -170,6 +170,8 @@ impl Engine {
                         silent: confirming.silent,
                     };
                     std::mem::swap(&mut own, confirming);
+                    // Others may have done what one has refused.
+                    front.misplaced |= !own.silent && !own.refused.is_empty();
                     let bytes = self.confirm(key, &own);
                     // Confirmations come even where replies are off (Redis, `addReplyPubsubSubscribed`).
                     self.give(key, &bytes, false);

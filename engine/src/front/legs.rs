@@ -285,13 +285,16 @@ impl Engine {
 
     /// The routes of these pools, all that there are, may be others than before; everything else is the same.
     pub fn reroute(&mut self, pools: &[Arc<config::Pool>]) {
-        for (own, pool) in self.pools.iter_mut().zip(pools) {
-            if let Some(territory) = &mut own.territory {
-                territory.route_by(pool, pools);
+        let mut changed = Vec::new();
+        for (index, (own, pool)) in self.pools.iter_mut().zip(pools).enumerate() {
+            if let Some(territory) = &mut own.territory
+                && territory.route_by(pool, pools)
+            {
+                changed.push(index);
             }
         }
         self.update_territories();
-        for index in 0..self.pools.len() {
+        for index in changed {
             self.relocate_all(index);
         }
     }

@@ -228,6 +228,18 @@ impl Engine {
                 }
             }
         }
+        // A pattern may have been refused by one shard after others had confirmed it.
+        for place in 0..self.territory(key).map_or(0, |territory| territory.groups.len()) {
+            let leg = self.present_leg(key, place).and_then(|leg| self.clients.get(leg));
+            let hears =
+                leg.and_then(|leg| leg.special.as_ref()).map(|special| &special.subscriptions);
+            let hears = hears.filter(|_| !is_out(place));
+            for name in hears.into_iter().flat_map(|own| own.names(space)) {
+                if special.is_none_or(|special| !special.subscriptions.contains(space, name)) {
+                    end.entry(place).or_default().push(name.into());
+                }
+            }
+        }
         [(true, begin), (false, end)]
     }
 }

@@ -56,7 +56,7 @@ struct Rings {
     ring: Ring,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Route {
     prefix: Box<[u8]>,
     writes: usize,
@@ -65,7 +65,7 @@ struct Route {
 }
 
 /// What another pool gets as well.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Mirror {
     area: usize,
     /// Of a million.
@@ -206,15 +206,15 @@ impl Territory {
         Some(made)
     }
 
-    /// Takes over the pool's routes, new or changed.
-    pub(crate) fn route_by(&mut self, pool: &config::Pool, pools: &[Arc<config::Pool>]) {
+    /// Takes over the pool's routes, new or changed. Returns whether any has changed.
+    pub(crate) fn route_by(&mut self, pool: &config::Pool, pools: &[Arc<config::Pool>]) -> bool {
         let name_of = |target: &RouteTarget| match target {
             RouteTarget::Own => pool.name.clone(),
             RouteTarget::Pool(name) => name.clone(),
         };
         self.own = self.area(&pool.name, false, pools);
         self.all = self.own.map_or_else(Vec::new, |own| self.areas[own].places.clone());
-        self.routes.clear();
+        let before = std::mem::take(&mut self.routes);
         for route in &pool.routes {
             let writes = self.area(&name_of(&route.pool), false, pools);
             let reads = self.area(&name_of(&route.reads), false, pools);
@@ -234,6 +234,7 @@ impl Territory {
             }
         }
         self.routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+        self.routes != before
     }
 
     /// The area of the pool of this name, made where there is none yet.

@@ -1,6 +1,6 @@
 //! Routes change: what a client has set up on its shards follows its keys.
 
-use crate::scene::{ONE, Scene, THREE, TWO, commands};
+use crate::scene::{ONE, ROUTES, Scene, THREE, TWO, commands};
 
 const ALL_TO_TWO: &str = "[[pool.main.routes]]\nprefix = \"\"\npool = \"two\"\n";
 const ALL_TO_THREE: &str = "[[pool.main.routes]]\nprefix = \"\"\npool = \"three\"\n";
@@ -397,4 +397,29 @@ fn what_a_node_has_refused_it_is_asked_again() {
     scene.publish(&[]);
     assert_eq!([scene.sent(ONE), scene.sent(TWO)], [b"", b""]);
     assert_eq!(scene.got(), "");
+}
+
+#[test]
+fn where_routes_are_as_before_nothing_is_said() {
+    let mut scene = tracking();
+    scene.reroute(ROUTES);
+    assert_eq!(scene.got(), "");
+}
+
+#[test]
+fn a_pattern_that_one_shard_refuses_is_heard_of_nowhere() {
+    let mut scene = Scene::new();
+    scene.sends("PSUBSCRIBE a*");
+    let confirmed = resp2(confirmation("psubscribe", "a*", 1));
+    let one = scene.answers(ONE, "PSUBSCRIBE a*", &confirmed);
+    scene.answers(TWO, "PSUBSCRIBE a*", "-NOPERM no pattern\r\n");
+    assert_eq!(scene.got(), "-NOPERM no pattern\r\n");
+    let message = "*4\r\n$8\r\npmessage\r\n$2\r\na*\r\n$1\r\na\r\n$1\r\nx\r\n";
+    let ended = resp2(confirmation("punsubscribe", "a*", 0));
+    assert_eq!(scene.sent(ONE), commands("PUNSUBSCRIBE a*"));
+    scene.turn(|scene| scene.engine.received(one, format!("{message}{ended}").as_bytes()));
+    scene.got.clear();
+    scene.sends("GET a:1");
+    scene.answers(ONE, "GET a:1", "$1\r\ny\r\n");
+    assert_eq!(scene.got(), "$1\r\ny\r\n");
 }

@@ -10,7 +10,7 @@ use topology::{
 };
 
 /// `a:` is in pool one, `b:` in pool two, `m:` in pool one and mirrored to pool three; `r:` is read from pool three.
-const ROUTES: &str = r#"
+pub(crate) const ROUTES: &str = r#"
 [[pool.main.routes]]
 prefix = "a:"
 pool = "one"
