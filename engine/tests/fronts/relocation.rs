@@ -423,3 +423,40 @@ fn a_pattern_that_one_shard_refuses_is_heard_of_nowhere() {
     scene.answers(ONE, "GET a:1", "$1\r\ny\r\n");
     assert_eq!(scene.got(), "$1\r\ny\r\n");
 }
+
+#[test]
+fn a_shard_that_goes_before_it_has_confirmed_is_followed_by_the_next() {
+    let (mut scene, channel) = subscribed_to_one_of_three();
+    let subscribe = format!("SUBSCRIBE {channel}");
+    let confirmed = resp2(confirmation("subscribe", &channel, 1));
+    scene.publish(&[ONE]);
+    assert_eq!(scene.sent(TWO), commands(&subscribe));
+    scene.publish(&[ONE, TWO]);
+    for _ in 0..30 {
+        scene.now += 1000;
+        scene.turn(|_| ());
+    }
+    scene.answers(THREE, &subscribe, &confirmed);
+    assert_eq!(scene.got(), "");
+    scene.publish(&[]);
+    let ended = resp2(confirmation("unsubscribe", &channel, 0));
+    scene.answers(THREE, &format!("UNSUBSCRIBE {channel}"), &ended);
+    assert_eq!([scene.sent(TWO), scene.sent(THREE)], [b"", b""]);
+    assert_eq!(scene.got(), "");
+}
+
+#[test]
+fn in_a_drain_what_is_being_relocated_keeps_nobody() {
+    let mut scene = Scene::new();
+    scene.sends("SUBSCRIBE a:c");
+    let confirmed = resp2(confirmation("subscribe", "a:c", 1));
+    scene.answers(ONE, "SUBSCRIBE a:c", &confirmed);
+    scene.got.clear();
+    scene.reroute(ALL_TO_TWO);
+    scene.turn(|scene| scene.engine.ended(scene.client));
+    scene.turn(|scene| scene.engine.drain());
+    scene.answers(ONE, "UNSUBSCRIBE a:c", resp2(confirmation("unsubscribe", "a:c", 0)));
+    scene.answers(TWO, "SUBSCRIBE a:c", &confirmed);
+    assert_eq!(scene.got(), "");
+    assert_eq!(scene.closed, [scene.client]);
+}
