@@ -96,8 +96,8 @@ impl Tap {
             if let Some(name) = args.first() {
                 let mut name =
                     self.bytes[name.start as usize..name.end as usize].to_ascii_uppercase();
-                // With arguments they are errors, which begin and end nothing.
-                if args.len() > 1 && matches!(name.as_slice(), b"MULTI" | b"EXEC" | b"DISCARD") {
+                // The node refuses it: it begins, ends and changes nothing.
+                if commands::lookup(&name).is_some_and(|command| !command.accepts(args.len())) {
                     name.clear();
                 }
                 let pinged = self.pinged.take().filter(|_| name.starts_with(b"WAIT"));
