@@ -30,7 +30,7 @@ pub(crate) enum Benchmark {
     ///
     /// Each proxy has one thread, bound to CPU 1, before one redis-server; redis-server and the
     /// load share CPU 0. Rounds take turns over the contestants; medians are printed, then the
-    /// ratios that Redkeel promises.
+    /// ratios that Redkeel promises: of those of the rounds the median.
     Compare(Options),
     /// Counts the instructions that a command costs the core; fails where a budget is exceeded.
     Instructions,

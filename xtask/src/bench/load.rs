@@ -212,7 +212,7 @@ impl Turn {
 }
 
 /// The middle one, or the mean of the two in the middle; 0 of none.
-fn median(mut numbers: Vec<f64>) -> f64 {
+pub(super) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let middle = numbers.len() / 2;
     match (numbers.len() % 2, numbers.get(middle)) {
