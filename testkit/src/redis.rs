@@ -20,6 +20,8 @@ use crate::wait::{eventually, within_time};
 
 /// How long a server may take to start, and a replica to synchronise.
 const START: Duration = Duration::from_secs(20);
+/// How long one that is up may refuse a connection or close it.
+const ANSWERS: Duration = Duration::from_secs(5);
 const CONFIG: &str = "redis.conf";
 
 /// What a server is to be started with.
@@ -309,10 +311,12 @@ impl RedisServer {
         self.client().command(command)
     }
 
-    /// A section of INFO, by field name.
+    /// A section of INFO, by field name. A Sentinel that makes the server a replica closes its clients' connections: it is
+    /// asked again.
     #[track_caller]
     pub fn info(&self, section: &str) -> BTreeMap<String, String> {
-        self.try_info(section).unwrap_or_else(|error| panic!("{}: {error}", self.address))
+        within_time(ANSWERS, || self.try_info(section))
+            .unwrap_or_else(|error| panic!("{}: {error}", self.address))
     }
 
     fn try_info(&self, section: &str) -> io::Result<BTreeMap<String, String>> {
